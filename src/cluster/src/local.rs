@@ -1,0 +1,42 @@
+//! The port through which this crate commands the replicas of its own broker.
+
+use std::sync::Arc;
+
+use ottla_controller::{LeaderAndIsr, ReplicaError, RequestRefused, StopReplica};
+use ottla_metadata::{ClusterImage, ConfigImage, TopicName, TopicPartition};
+
+/// What each partition of a request came to, in the request's order.
+pub type ReplicaAnswers = Vec<(TopicPartition, Result<(), ReplicaError>)>;
+
+/// The broker's own replicas, commanded by whichever controller leads the cluster.
+///
+/// Calls come one at a time, in the controller's order, from a thread that may block (opening and
+/// creating logs is allowed). The controller epoch of each request has been compared with the
+/// highest that this broker has seen, and its broker epoch with our registration, before the call.
+pub trait LocalReplicas: Send + Sync + 'static {
+    /// Makes this broker leader or follower of the named partitions
+    /// (`ReplicaManager.becomeLeaderOrFollower`). Every partition of the request is answered.
+    fn leader_and_isr(&self, request: LeaderAndIsr) -> Result<ReplicaAnswers, RequestRefused>;
+
+    /// Stops, and where asked deletes, replicas (`ReplicaManager.stopReplicas`). Unknown ones are
+    /// answered `Ok`, otherwise topic deletion would hang.
+    fn stop_replicas(&self, request: StopReplica) -> Result<ReplicaAnswers, RequestRefused>;
+
+    /// The image changed and is already visible through `Cluster::image`. `removed` names topics
+    /// that left it with this change.
+    fn metadata_updated(&self, image: &Arc<ClusterImage>, removed: &[TopicName]);
+
+    /// Dynamic configuration changed and is already visible through `Cluster::configs`.
+    fn configs_changed(&self, configs: &Arc<ConfigImage>, changed: &[ConfigEntity]);
+}
+
+/// An entity with dynamic configuration of its own.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ConfigEntity {
+    /// `/config/topics/<topic>`.
+    Topic(TopicName),
+    /// `/config/brokers/<id>`.
+    Broker(ottla_metadata::BrokerId),
+    /// `/config/brokers/<default>`.
+    BrokerDefault,
+}
