@@ -1,0 +1,77 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"strings"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+func franzProduce(brokers, topic string, records []record, compression string) {
+	codecs := map[string]kgo.CompressionCodec{
+		"none": kgo.NoCompression(), "gzip": kgo.GzipCompression(), "snappy": kgo.SnappyCompression(),
+		"lz4": kgo.Lz4Compression(), "zstd": kgo.ZstdCompression(),
+	}
+	client, err := kgo.NewClient(
+		kgo.SeedBrokers(strings.Split(brokers, ",")...),
+		kgo.ClientID("franz-go"),
+		kgo.ProducerBatchCompression(codecs[compression]),
+		kgo.RecordPartitioner(kgo.ManualPartitioner()),
+		kgo.ProducerLinger(5*time.Millisecond),
+	)
+	fail(err)
+	var batch []*kgo.Record
+	for i, r := range records {
+		out := &kgo.Record{Topic: topic, Partition: int32(i % 3)}
+		if r.Partition != nil {
+			out.Partition = *r.Partition
+		}
+		if r.Key != nil {
+			out.Key = []byte(*r.Key)
+		}
+		if r.Value != nil {
+			out.Value = []byte(*r.Value)
+		}
+		for name, value := range r.Headers {
+			out.Headers = append(out.Headers, kgo.RecordHeader{Key: name, Value: []byte(value)})
+		}
+		if r.Timestamp != nil {
+			out.Timestamp = time.UnixMilli(*r.Timestamp)
+		}
+		batch = append(batch, out)
+	}
+	fail(client.ProduceSync(context.Background(), batch...).FirstErr())
+	client.Close()
+}
+
+func franzConsume(brokers, topic string, partition int32, count int, out *bufio.Writer) {
+	client, err := kgo.NewClient(
+		kgo.SeedBrokers(strings.Split(brokers, ",")...),
+		kgo.ClientID("franz-go"),
+		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: {partition: kgo.NewOffset().AtStart()}}),
+	)
+	fail(err)
+	for seen := 0; seen < count; {
+		fetches := client.PollFetches(context.Background())
+		for _, e := range fetches.Errors() {
+			fail(e.Err)
+		}
+		fetches.EachRecord(func(m *kgo.Record) {
+			if seen++; seen > count {
+				return
+			}
+			timestamp := m.Timestamp.UnixMilli()
+			r := record{Partition: &m.Partition, Offset: &m.Offset, Key: text(m.Key), Value: text(m.Value), Timestamp: &timestamp}
+			if len(m.Headers) > 0 {
+				r.Headers = map[string]string{}
+				for _, h := range m.Headers {
+					r.Headers[h.Key] = string(h.Value)
+				}
+			}
+			printRecord(out, r)
+		})
+	}
+	client.Close()
+}

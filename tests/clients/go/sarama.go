@@ -1,0 +1,87 @@
+package main
+
+import (
+	"bufio"
+	"strings"
+	"time"
+
+	"github.com/IBM/sarama"
+)
+
+func saramaConfig(client string) *sarama.Config {
+	config := sarama.NewConfig()
+	config.ClientID = "sarama"
+	name := strings.TrimPrefix(client, "sarama:")
+	if name == "newest" {
+		config.Version = sarama.MaxVersion
+	} else {
+		version, err := sarama.ParseKafkaVersion(name)
+		fail(err)
+		config.Version = version
+	}
+	return config
+}
+
+func saramaProduce(client, brokers, topic string, records []record, compression string) {
+	config := saramaConfig(client)
+	config.Producer.RequiredAcks = sarama.WaitForAll
+	config.Producer.Partitioner = sarama.NewRandomPartitioner
+	config.Producer.Return.Successes = true
+	config.Producer.Return.Errors = true
+	fail(config.Producer.Compression.UnmarshalText([]byte(compression)))
+	producer, err := sarama.NewSyncProducer(strings.Split(brokers, ","), config)
+	fail(err)
+	for start := 0; start < len(records); start += 50 {
+		var messages []*sarama.ProducerMessage
+		for _, r := range records[start:min(start+50, len(records))] {
+			message := &sarama.ProducerMessage{Topic: topic}
+			if r.Key != nil {
+				message.Key = sarama.StringEncoder(*r.Key)
+			}
+			if r.Value != nil {
+				message.Value = sarama.StringEncoder(*r.Value)
+			}
+			if config.Version.IsAtLeast(sarama.V0_11_0_0) {
+				for name, value := range r.Headers {
+					message.Headers = append(message.Headers, sarama.RecordHeader{Key: []byte(name), Value: []byte(value)})
+				}
+			}
+			if r.Timestamp != nil {
+				message.Timestamp = time.UnixMilli(*r.Timestamp)
+			}
+			messages = append(messages, message)
+		}
+		fail(producer.SendMessages(messages))
+	}
+	fail(producer.Close())
+}
+
+func saramaConsume(client, brokers, topic string, partition int32, count int, out *bufio.Writer) {
+	config := saramaConfig(client)
+	config.Consumer.Return.Errors = true
+	consumer, err := sarama.NewConsumer(strings.Split(brokers, ","), config)
+	fail(err)
+	messages, err := consumer.ConsumePartition(topic, partition, sarama.OffsetOldest)
+	fail(err)
+	for i := 0; i < count; i++ {
+		select {
+		case m := <-messages.Messages():
+			r := record{Partition: &m.Partition, Offset: &m.Offset, Key: text(m.Key), Value: text(m.Value)}
+			if config.Version.IsAtLeast(sarama.V0_10_0_0) {
+				timestamp := m.Timestamp.UnixMilli()
+				r.Timestamp = &timestamp
+			}
+			if len(m.Headers) > 0 {
+				r.Headers = map[string]string{}
+				for _, h := range m.Headers {
+					r.Headers[string(h.Key)] = string(h.Value)
+				}
+			}
+			printRecord(out, r)
+		case err := <-messages.Errors():
+			fail(err)
+		}
+	}
+	fail(messages.Close())
+	fail(consumer.Close())
+}

@@ -1,0 +1,89 @@
+// kafka-node and kafkajs behind the contract of tests/clients/README.md.
+'use strict';
+const fs = require('fs');
+
+const [client, verb, brokers, topic, ...rest] = process.argv.slice(2);
+
+function fail (error) {
+  console.error('client.js:', error);
+  process.exit(1);
+}
+process.on('unhandledRejection', fail);
+
+const read = path => fs.readFileSync(path, 'utf8').split('\n').filter(Boolean).map(line => JSON.parse(line));
+const print = record => process.stdout.write(JSON.stringify(record) + '\n');
+
+function chunks (list, size) {
+  const out = [];
+  for (let i = 0; i < list.length; i += size) out.push(list.slice(i, i + size));
+  return out;
+}
+
+function kafkaNodeProduce (highLevel, path, compression) {
+  const kafka = require('kafka-node');
+  const kafkaClient = new kafka.KafkaClient({ kafkaHost: brokers });
+  const attributes = { none: 0, gzip: 1, snappy: 2 }[compression || 'none'];
+  // The high-level producer places records by itself, one partition after the other.
+  const producer = highLevel
+    ? new kafka.HighLevelProducer(kafkaClient, { requireAcks: 1, partitionerType: 2 })
+    : new kafka.Producer(kafkaClient, { requireAcks: 1 });
+  producer.on('error', fail);
+  producer.on('ready', async () => {
+    for (const some of chunks(read(path), 25)) {
+      const groups = new Map();
+      for (const r of some) {
+        const partition = highLevel ? undefined : (r.partition || 0);
+        if (!groups.has(partition)) groups.set(partition, []);
+        groups.get(partition).push(r.key === null ? r.value : new kafka.KeyedMessage(r.key, r.value));
+      }
+      const payloads = [...groups].map(([partition, messages]) =>
+        Object.assign({ topic, messages, attributes }, highLevel ? {} : { partition }));
+      await new Promise((resolve, reject) =>
+        producer.send(payloads, (error, answer) => error ? reject(error) : resolve(answer)));
+    }
+    producer.close(() => process.exit(0));
+  });
+}
+
+function kafkaNodeConsume (partition, count) {
+  const kafka = require('kafka-node');
+  const kafkaClient = new kafka.KafkaClient({ kafkaHost: brokers });
+  const consumer = new kafka.Consumer(kafkaClient, [{ topic, partition, offset: 0 }],
+    { autoCommit: false, fromOffset: true, encoding: 'utf8', keyEncoding: 'utf8' });
+  let left = count;
+  consumer.on('error', fail);
+  consumer.on('message', m => {
+    if (left-- <= 0) return;
+    const record = { partition: m.partition, offset: m.offset, key: m.key === '' ? null : m.key, value: m.value };
+    if (m.timestamp) record.timestamp = new Date(m.timestamp).getTime();
+    print(record);
+    if (left === 0) consumer.close(false, () => process.exit(0));
+  });
+}
+
+async function kafkajsProduce (path, compression) {
+  const { Kafka, CompressionTypes, logLevel } = require('kafkajs');
+  const kafka = new Kafka({ clientId: 'kafkajs', brokers: brokers.split(','), logLevel: logLevel.ERROR });
+  const producer = kafka.producer({ allowAutoTopicCreation: false });
+  await producer.connect();
+  for (const some of chunks(read(path), 50)) {
+    await producer.send({
+      topic,
+      acks: -1,
+      compression: { none: CompressionTypes.None, gzip: CompressionTypes.GZIP }[compression || 'none'],
+      messages: some.map(r => ({
+        key: r.key,
+        value: r.value,
+        headers: r.headers,
+        partition: r.partition,
+        timestamp: r.timestamp === undefined ? undefined : String(r.timestamp)
+      }))
+    });
+  }
+  await producer.disconnect();
+}
+
+if (client.startsWith('kafka-node') && verb === 'produce') kafkaNodeProduce(client === 'kafka-node-high-level', ...rest);
+else if (client === 'kafka-node' && verb === 'consume') kafkaNodeConsume(Number(rest[0]), Number(rest[1]));
+else if (client === 'kafkajs' && verb === 'produce') kafkajsProduce(...rest);
+else fail(`no such client and verb: ${client} ${verb}`);

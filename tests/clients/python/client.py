@@ -1,0 +1,61 @@
+"""kafka-python behind the contract of tests/clients/README.md."""
+import json
+import sys
+
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+
+
+def produce(brokers, topic, path, compression="none"):
+    producer = KafkaProducer(
+        bootstrap_servers=brokers,
+        acks="all",
+        compression_type=None if compression == "none" else compression,
+        linger_ms=5,
+    )
+    waiting = []
+    with open(path, encoding="utf-8") as lines:
+        for line in lines:
+            record = json.loads(line)
+            waiting.append(producer.send(
+                topic,
+                key=None if record["key"] is None else record["key"].encode(),
+                value=None if record["value"] is None else record["value"].encode(),
+                headers=[(k, v.encode()) for k, v in record.get("headers", {}).items()],
+                partition=record.get("partition"),
+                timestamp_ms=record.get("timestamp"),
+            ))
+    producer.flush()
+    for future in waiting:
+        future.get(timeout=30)
+    producer.close()
+
+
+def consume(brokers, topic, partition, count):
+    consumer = KafkaConsumer(
+        bootstrap_servers=brokers,
+        auto_offset_reset="earliest",
+        enable_auto_commit=False,
+        group_id=None,
+    )
+    consumer.assign([TopicPartition(topic, int(partition))])
+    consumer.seek_to_beginning()
+    left = int(count)
+    while left:
+        for messages in consumer.poll(timeout_ms=1000).values():
+            for m in messages[:left]:
+                record = {
+                    "partition": m.partition,
+                    "offset": m.offset,
+                    "key": None if m.key is None else m.key.decode(),
+                    "value": None if m.value is None else m.value.decode(),
+                    "timestamp": m.timestamp,
+                }
+                if m.headers:
+                    record["headers"] = {k: v.decode() for k, v in m.headers}
+                print(json.dumps(record))
+                left -= 1
+    consumer.close()
+
+
+if __name__ == "__main__":
+    {"produce": produce, "consume": consume}[sys.argv[1]](*sys.argv[2:])
