@@ -1,1 +1,10 @@
-//! Fetch.
+//! Fetch, versions 0 to 17.
+
+mod request;
+mod response;
+
+pub use request::{FetchPartition, FetchRequest, FetchTopic, ForgottenTopic, IsolationLevel};
+pub use response::{
+    AbortedTransaction, EpochEndOffset, FetchPartitionResponse, FetchResponse, FetchTopicResponse,
+    SnapshotId,
+};

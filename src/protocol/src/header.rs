@@ -31,7 +31,7 @@ pub fn decode_header(frame: &mut Bytes) -> Result<RequestHeader, DecodeError> {
     let header_version = api.request_header_version(api_version);
     let client_id = match header_version {
         0 => None,
-        _ => client_id(&mut reader, frame)?,
+        _ => reader.nullable_shared_string(frame, false, "client_id")?,
     };
     if header_version >= 2 {
         reader.skip_tagged_fields()?;
@@ -44,16 +44,6 @@ pub fn decode_header(frame: &mut Bytes) -> Result<RequestHeader, DecodeError> {
         correlation_id,
         client_id,
     })
-}
-
-fn client_id(reader: &mut Reader<'_>, frame: &Bytes) -> Result<Option<StrBytes>, DecodeError> {
-    const FIELD: &str = "client_id";
-    let Some(len) = reader.string_len(false, FIELD)? else {
-        return Ok(None);
-    };
-    StrBytes::from_utf8(frame.slice_ref(reader.take(len, FIELD)?))
-        .map(Some)
-        .map_err(|_| DecodeError::NotUtf8 { field: FIELD })
 }
 
 /// Writes the header of the response to a request of this API and version: at most 5 bytes.

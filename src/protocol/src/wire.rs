@@ -1,8 +1,8 @@
 //! Reading and writing the protocol's primitive types.
 
-use bytes::BufMut;
+use bytes::{BufMut, Bytes};
 
-use crate::DecodeError;
+use crate::{DecodeError, StrBytes};
 
 /// Reads primitive values off the front of a slice. Every method checks what is left first.
 #[derive(Clone, Copy, Debug)]
@@ -110,15 +110,17 @@ impl<'a> Reader<'a> {
         Ok(self.varint(field)?.checked_sub(1).map(|n| n as usize))
     }
 
-    pub(crate) fn nullable_string(
+    /// A string that shares the bytes of `frame`, which is what this reader reads.
+    pub(crate) fn nullable_shared_string(
         &mut self,
+        frame: &Bytes,
         compact: bool,
         field: &'static str,
-    ) -> Result<Option<&'a str>, DecodeError> {
+    ) -> Result<Option<StrBytes>, DecodeError> {
         let Some(len) = self.string_len(compact, field)? else {
             return Ok(None);
         };
-        std::str::from_utf8(self.take(len, field)?)
+        StrBytes::from_utf8(frame.slice_ref(self.take(len, field)?))
             .map(Some)
             .map_err(|_| DecodeError::NotUtf8 { field })
     }
@@ -128,8 +130,10 @@ impl<'a> Reader<'a> {
         compact: bool,
         field: &'static str,
     ) -> Result<&'a str, DecodeError> {
-        self.nullable_string(compact, field)?
-            .ok_or(DecodeError::InvalidLength { field, length: -1 })
+        let len = self
+            .string_len(compact, field)?
+            .ok_or(DecodeError::InvalidLength { field, length: -1 })?;
+        std::str::from_utf8(self.take(len, field)?).map_err(|_| DecodeError::NotUtf8 { field })
     }
 
     /// The number of elements of an array that may not be null. Each takes at least
@@ -175,6 +179,42 @@ fn signed_len(length: i64, field: &'static str) -> Result<Option<usize>, DecodeE
         _ => usize::try_from(length)
             .map(Some)
             .map_err(|_| DecodeError::InvalidLength { field, length }),
+    }
+}
+
+/// What a message may always take when decoded, in bytes.
+const FREE_MEMORY: usize = 1 << 20;
+/// What a message may take beyond that, per byte on the wire. Real requests of many partitions
+/// stay below 4; an array of empty tagged structs could reach hundreds.
+const MEMORY_PER_WIRE_BYTE: usize = 8;
+
+/// Bounds the memory of a decoded message by its size on the wire.
+#[derive(Debug)]
+pub(crate) struct MemoryLimit {
+    wire_bytes: usize,
+    limit: usize,
+    left: usize,
+}
+
+impl MemoryLimit {
+    pub(crate) fn for_message(wire_bytes: usize) -> MemoryLimit {
+        let limit = FREE_MEMORY.saturating_add(wire_bytes.saturating_mul(MEMORY_PER_WIRE_BYTE));
+        MemoryLimit {
+            wire_bytes,
+            limit,
+            left: limit,
+        }
+    }
+
+    pub(crate) fn charge(&mut self, memory: usize) -> Result<(), DecodeError> {
+        self.left = self
+            .left
+            .checked_sub(memory)
+            .ok_or(DecodeError::Amplified {
+                wire_bytes: self.wire_bytes,
+                limit: self.limit,
+            })?;
+        Ok(())
     }
 }
 

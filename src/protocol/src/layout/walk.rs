@@ -2,13 +2,8 @@
 
 use super::{Field, Kind, Layout};
 use crate::DecodeError;
-use crate::wire::Reader;
+use crate::wire::{MemoryLimit, Reader};
 
-/// What a message may always take when decoded, in bytes.
-const FREE_MEMORY: usize = 1 << 20;
-/// What a message may take beyond that, per byte on the wire. Real requests of many partitions
-/// stay below 4; an array of empty tagged structs could reach hundreds.
-const MEMORY_PER_WIRE_BYTE: usize = 8;
 /// An unknown tagged field is kept in a B-tree: the first entry of each costs a node, further ones
 /// share nodes that are at least half full.
 const FIRST_TAGGED_FIELD: usize = 448;
@@ -20,13 +15,10 @@ impl Layout {
     /// take at most 1 MiB plus eight times the message's size. Nulls, texts and values are left to
     /// the decoder.
     pub fn check(&self, version: i16, bytes: &[u8]) -> Result<usize, DecodeError> {
-        let limit = FREE_MEMORY.saturating_add(bytes.len().saturating_mul(MEMORY_PER_WIRE_BYTE));
         let mut walk = Walk {
             version,
             flexible: version >= self.flexible_from,
-            wire_bytes: bytes.len(),
-            limit,
-            left: limit,
+            memory: MemoryLimit::for_message(bytes.len()),
         };
         let mut reader = Reader::new(bytes);
         walk.fields(self.fields, &mut reader)?;
@@ -37,24 +29,10 @@ impl Layout {
 struct Walk {
     version: i16,
     flexible: bool,
-    wire_bytes: usize,
-    /// Memory that the decoded message may take, and what of it is left.
-    limit: usize,
-    left: usize,
+    memory: MemoryLimit,
 }
 
 impl Walk {
-    fn charge(&mut self, memory: usize) -> Result<(), DecodeError> {
-        self.left = self
-            .left
-            .checked_sub(memory)
-            .ok_or(DecodeError::Amplified {
-                wire_bytes: self.wire_bytes,
-                limit: self.limit,
-            })?;
-        Ok(())
-    }
-
     fn fields(&mut self, fields: &[Field], reader: &mut Reader<'_>) -> Result<(), DecodeError> {
         for field in fields {
             if field.tag.is_none() && field.exists_in(self.version) {
@@ -71,7 +49,7 @@ impl Walk {
                 .find(|f| f.tag == Some(tag) && f.exists_in(self.version));
             let Some(field) = known else {
                 unknown += 1;
-                return self.charge(match unknown {
+                return self.memory.charge(match unknown {
                     1 => FIRST_TAGGED_FIELD,
                     _ => FURTHER_TAGGED_FIELD,
                 });
@@ -107,7 +85,7 @@ impl Walk {
             },
             Kind::Array { element, memory } => {
                 let count = reader.len(self.flexible, name)?.unwrap_or(0);
-                self.charge(count.saturating_mul(*memory))?;
+                self.memory.charge(count.saturating_mul(*memory))?;
                 if let Kind::Fixed(width) = element {
                     return reader.take(count.saturating_mul(*width), name).map(drop);
                 }
