@@ -1,0 +1,324 @@
+//! Single nodes: read with retries, written once, in one session.
+
+use zookeeper_client::{Acls, CreateMode, Error, Stat};
+
+use crate::error::{Conflict, MalformedZnode, WriteError, WriteResult, ZkError};
+use crate::record::SessionId;
+use crate::session::Session;
+use crate::watch::WatchEvent;
+use crate::znode::Znode;
+
+/// What ZooKeeper knows of a node besides its data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NodeStat {
+    /// Data version ("zkVersion"): 0 when created, one more with every write.
+    pub version: i32,
+    /// The transaction that created the node; of a registration, the broker epoch.
+    pub czxid: i64,
+    /// The transaction of the last write.
+    pub mzxid: i64,
+    /// When it was created, in milliseconds since the Unix epoch by the server's clock.
+    pub ctime_ms: i64,
+    /// When it was last written, likewise.
+    pub mtime_ms: i64,
+    /// The session it vanishes with.
+    pub ephemeral_owner: Option<SessionId>,
+}
+
+impl From<Stat> for NodeStat {
+    fn from(stat: Stat) -> NodeStat {
+        NodeStat {
+            version: stat.version,
+            czxid: stat.czxid,
+            mzxid: stat.mzxid,
+            ctime_ms: stat.ctime,
+            mtime_ms: stat.mtime,
+            ephemeral_owner: (stat.ephemeral_owner != 0).then_some(SessionId(stat.ephemeral_owner)),
+        }
+    }
+}
+
+/// A node's payload together with its stat at that moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Versioned<T> {
+    /// The payload.
+    pub value: T,
+    /// The stat.
+    pub stat: NodeStat,
+}
+
+/// One of many nodes that were read: absent, malformed, or there.
+pub type ReadOne<T> = Result<Option<Versioned<T>>, MalformedZnode>;
+
+/// Bytes and stat of a node.
+pub(crate) type Raw = (Vec<u8>, NodeStat);
+
+pub(crate) fn decode<T: Znode>(path: &str, raw: Option<Raw>) -> ReadOne<T> {
+    raw.map(|(data, stat)| {
+        let value = T::decode(&data).map_err(|malformed| MalformedZnode {
+            path: path.to_owned(),
+            reason: malformed.0,
+        })?;
+        Ok(Versioned { value, stat })
+    })
+    .transpose()
+}
+
+/// How a request ended that has brought no answer of the wanted kind.
+pub(crate) enum Failure {
+    /// The connection broke: it may have been carried out or not.
+    Lost,
+    /// The session has ended. Requests of an ended session are not carried out.
+    Expired,
+    /// Not carried out, because of what is there.
+    Conflict(Conflict),
+    /// Not carried out for another reason.
+    Refused(Error),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Failure {
+        match error {
+            Error::NodeExists => Failure::Conflict(Conflict::Exists),
+            Error::NoNode => Failure::Conflict(Conflict::Missing),
+            Error::BadVersion => Failure::Conflict(Conflict::BadVersion),
+            Error::NotEmpty => Failure::Conflict(Conflict::NotEmpty),
+            Error::SessionExpired | Error::ClientClosed => Failure::Expired,
+            // An I/O error is `Custom`; the others tell of a connection in the same state.
+            Error::ConnectionLoss
+            | Error::Timeout
+            | Error::SessionMoved
+            | Error::Custom(_)
+            | Error::UnexpectedError(_)
+            | Error::UnmarshalError { .. } => Failure::Lost,
+            other => Failure::Refused(other),
+        }
+    }
+}
+
+impl Failure {
+    /// The outcome of a write that was sent once.
+    pub(crate) fn of_write(self, path: &str) -> WriteError {
+        let path = path.to_owned();
+        match self {
+            Failure::Lost => WriteError::Unknown { path },
+            Failure::Expired => WriteError::SessionExpired,
+            Failure::Conflict(conflict) => WriteError::Conflict { path, conflict },
+            Failure::Refused(source) => WriteError::Refused { path, source },
+        }
+    }
+}
+
+/// The outcome of a read; `None` if it is to be repeated.
+fn read_error(error: Error, action: &'static str, path: &str) -> Option<ZkError> {
+    let refused = |source| ZkError::Refused {
+        action,
+        path: path.to_owned(),
+        source,
+    };
+    match error {
+        // A reply that cannot be parsed would be the same again.
+        Error::UnmarshalError { .. } => Some(refused(error)),
+        error => match Failure::from(error.clone()) {
+            Failure::Lost => None,
+            Failure::Expired => Some(ZkError::SessionExpired),
+            Failure::Conflict(_) => Some(refused(error)),
+            Failure::Refused(source) => Some(refused(source)),
+        },
+    }
+}
+
+/// What to do about an operation on behalf of a larger one whose answer was lost or refused.
+pub(crate) fn stopped(error: WriteError, action: &'static str) -> ZkError {
+    match error {
+        WriteError::Unknown { .. } => ZkError::Unknown { action },
+        WriteError::SessionExpired => ZkError::SessionExpired,
+        WriteError::Closed => ZkError::Closed,
+        WriteError::Conflict { path, .. } => ZkError::Contended { path, action },
+        WriteError::Refused { path, source } => ZkError::Refused {
+            action,
+            path,
+            source,
+        },
+    }
+}
+
+/// After a lost connection the crate holds requests back until it is connected again, so a
+/// repeated read does not spin.
+impl Session {
+    /// Reads a node, and arms a watch on it, present or not, if `watch` says what its change means.
+    pub(crate) async fn get(
+        &self,
+        path: &str,
+        watch: Option<WatchEvent>,
+    ) -> Result<Option<Raw>, ZkError> {
+        let watch = watch.filter(|event| !self.watches.is_armed(event));
+        loop {
+            let read = match &watch {
+                None => self
+                    .client
+                    .get_data(path)
+                    .await
+                    .map(|(data, stat)| (data, stat, None)),
+                Some(_) => self
+                    .client
+                    .get_and_watch_data(path)
+                    .await
+                    .map(|(data, stat, watcher)| (data, stat, Some(watcher))),
+            };
+            match read {
+                Ok((data, stat, watcher)) => {
+                    if let (Some(event), Some(watcher)) = (watch, watcher) {
+                        self.watches.add(event, watcher).await;
+                    }
+                    return Ok(Some((data, stat.into())));
+                }
+                Err(Error::NoNode) => match &watch {
+                    None => return Ok(None),
+                    // A failed read arms nothing.
+                    Some(event) => {
+                        if self.watch_absent(path, event).await? {
+                            return Ok(None);
+                        }
+                    }
+                },
+                Err(error) => {
+                    if let Some(error) = read_error(error, "the reading", path) {
+                        return Err(error);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Watches a node that should not be there; answers whether it still was not.
+    async fn watch_absent(&self, path: &str, event: &WatchEvent) -> Result<bool, ZkError> {
+        loop {
+            match self.client.check_and_watch_stat(path).await {
+                Ok((stat, watcher)) => {
+                    self.watches.add(event.clone(), watcher).await;
+                    return Ok(stat.is_none());
+                }
+                Err(error) => {
+                    if let Some(error) = read_error(error, "the watching", path) {
+                        return Err(error);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The stat of a node.
+    pub(crate) async fn stat(&self, path: &str) -> Result<Option<NodeStat>, ZkError> {
+        loop {
+            match self.client.check_stat(path).await {
+                Ok(stat) => return Ok(stat.map(NodeStat::from)),
+                Err(error) => {
+                    if let Some(error) = read_error(error, "the reading", path) {
+                        return Err(error);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The names of a node's children, unordered; `None` if there is no such node. A watch is
+    /// armed only on a node that is there.
+    pub(crate) async fn children(
+        &self,
+        path: &str,
+        watch: Option<WatchEvent>,
+    ) -> Result<Option<Vec<String>>, ZkError> {
+        let watch = watch.filter(|event| !self.watches.is_armed(event));
+        loop {
+            let read = match &watch {
+                None => self
+                    .client
+                    .list_children(path)
+                    .await
+                    .map(|names| (names, None)),
+                Some(_) => self
+                    .client
+                    .list_and_watch_children(path)
+                    .await
+                    .map(|(names, watcher)| (names, Some(watcher))),
+            };
+            match read {
+                Ok((names, watcher)) => {
+                    if let (Some(event), Some(watcher)) = (watch, watcher) {
+                        self.watches.add(event, watcher).await;
+                    }
+                    return Ok(Some(names));
+                }
+                Err(Error::NoNode) => return Ok(None),
+                Err(error) => {
+                    if let Some(error) = read_error(error, "the listing", path) {
+                        return Err(error);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Creates a node.
+    pub(crate) async fn create(&self, path: &str, data: &[u8]) -> WriteResult<()> {
+        let options = CreateMode::Persistent.with_acls(Acls::anyone_all());
+        match self.client.create(path, data, &options).await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(Failure::from(error).of_write(path)),
+        }
+    }
+
+    /// Creates a node whose name is the prefix and the next number of the parent's counter.
+    pub(crate) async fn create_sequential(&self, prefix: &str, data: &[u8]) -> WriteResult<i64> {
+        let options = CreateMode::PersistentSequential.with_acls(Acls::anyone_all());
+        match self.client.create(prefix, data, &options).await {
+            Ok((_, sequence)) => Ok(sequence.into_i64()),
+            Err(error) => Err(Failure::from(error).of_write(prefix)),
+        }
+    }
+
+    /// Writes a node, whatever its version unless one is expected.
+    pub(crate) async fn set(
+        &self,
+        path: &str,
+        data: &[u8],
+        expected: Option<i32>,
+    ) -> WriteResult<NodeStat> {
+        match self.client.set_data(path, data, expected).await {
+            Ok(stat) => Ok(stat.into()),
+            Err(error) => Err(Failure::from(error).of_write(path)),
+        }
+    }
+
+    /// Deletes a node, whatever its version unless one is expected.
+    pub(crate) async fn delete(&self, path: &str, expected: Option<i32>) -> WriteResult<()> {
+        match self.client.delete(path, expected).await {
+            Ok(()) => Ok(()),
+            Err(error) => Err(Failure::from(error).of_write(path)),
+        }
+    }
+
+    /// Creates a persistent node and its parents where they are missing. Repeating it is harmless,
+    /// hence it survives a lost connection.
+    pub(crate) async fn ensure(&self, path: &str) -> Result<(), ZkError> {
+        let action = "creating paths";
+        let mut missing = vec![path];
+        while let Some(&next) = missing.last() {
+            match self.create(next, &[]).await {
+                Ok(()) => {
+                    missing.pop();
+                }
+                Err(error) => match (error.conflict(), crate::path::parent(next)) {
+                    (Some(Conflict::Exists), _) => {
+                        missing.pop();
+                    }
+                    (Some(Conflict::Missing), Some(parent)) => missing.push(parent),
+                    _ if matches!(error, WriteError::Unknown { .. }) => {}
+                    _ => return Err(stopped(error, action)),
+                },
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,71 @@
+//! Where things are in ZooKeeper (Kafka's `ZkData`). The table with payloads is in `zk/LAYOUT.md`.
+
+use ottla_metadata::BrokerId;
+
+pub(crate) const BROKER_IDS: &str = "/brokers/ids";
+pub(crate) const TOPICS: &str = "/brokers/topics";
+pub(crate) const BROKER_SEQ_ID: &str = "/brokers/seqid";
+pub(crate) const CLUSTER_ID: &str = "/cluster/id";
+pub(crate) const CONTROLLER: &str = "/controller";
+pub(crate) const CONTROLLER_EPOCH: &str = "/controller_epoch";
+pub(crate) const CONFIG: &str = "/config";
+pub(crate) const CONFIG_CHANGES: &str = "/config/changes";
+pub(crate) const CONFIG_CHANGE_PREFIX: &str = "config_change_";
+pub(crate) const DELETE_TOPICS: &str = "/admin/delete_topics";
+pub(crate) const REASSIGN_PARTITIONS: &str = "/admin/reassign_partitions";
+pub(crate) const PREFERRED_ELECTION: &str = "/admin/preferred_replica_election";
+pub(crate) const ISR_CHANGES: &str = "/isr_change_notification";
+pub(crate) const ISR_CHANGE_PREFIX: &str = "isr_change_";
+pub(crate) const LOG_DIR_EVENTS: &str = "/log_dir_event_notification";
+pub(crate) const LOG_DIR_EVENT_PREFIX: &str = "log_dir_event_";
+pub(crate) const PRODUCER_ID_BLOCK: &str = "/latest_producer_id_block";
+pub(crate) const FEATURE: &str = "/feature";
+
+/// The paths that every start of a broker creates (`ZkData.PersistentZkPaths`).
+pub(crate) const PERSISTENT: [&str; 14] = [
+    "/consumers",
+    BROKER_IDS,
+    TOPICS,
+    CONFIG_CHANGES,
+    DELETE_TOPICS,
+    BROKER_SEQ_ID,
+    ISR_CHANGES,
+    PRODUCER_ID_BLOCK,
+    LOG_DIR_EVENTS,
+    "/config/topics",
+    "/config/clients",
+    "/config/users",
+    "/config/brokers",
+    "/config/ips",
+];
+
+pub(crate) fn broker(id: BrokerId) -> String {
+    format!("{BROKER_IDS}/{id}")
+}
+
+pub(crate) fn topic(name: &str) -> String {
+    format!("{TOPICS}/{name}")
+}
+
+pub(crate) fn partitions(topic: &str) -> String {
+    format!("{TOPICS}/{topic}/partitions")
+}
+
+pub(crate) fn partition(topic: &str, partition: i32) -> String {
+    format!("{TOPICS}/{topic}/partitions/{partition}")
+}
+
+pub(crate) fn partition_state(topic: &str, partition: i32) -> String {
+    format!("{TOPICS}/{topic}/partitions/{partition}/state")
+}
+
+pub(crate) fn delete_topic(name: &str) -> String {
+    format!("{DELETE_TOPICS}/{name}")
+}
+
+/// The parent of a node, `None` for nodes directly below the root.
+pub(crate) fn parent(path: &str) -> Option<&str> {
+    path.rsplit_once('/')
+        .map(|(parent, _)| parent)
+        .filter(|parent| !parent.is_empty())
+}

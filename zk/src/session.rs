@@ -1,0 +1,223 @@
+//! The life of sessions: one is always being kept or opened, until [`close`](crate::Zk::close).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use zookeeper_client::{Client, SessionState as ClientState};
+
+use crate::connect::{ConnectString, ZkConfig, connect_once};
+use crate::error::ZkError;
+use crate::record::SessionId;
+use crate::watch::{Subscribers, WatchPump};
+
+/// Pause after a failed attempt to open the next session; doubled up to the bound.
+const FIRST_BACKOFF: Duration = Duration::from_millis(100);
+const MAX_BACKOFF: Duration = Duration::from_secs(1);
+
+/// How the connection to ZooKeeper is. Values can be skipped by a slow reader of the channel:
+/// compare generations to learn that a session was lost in between.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SessionEvent {
+    /// Requests are answered.
+    Connected {
+        /// 1 for the first session, one more for each later one. With a new generation all
+        /// ephemeral nodes and all watches are gone: register, then read everything again.
+        generation: u64,
+        /// The session.
+        id: SessionId,
+    },
+    /// The servers are away. Requests wait; the session may yet survive, or have ended already.
+    Disconnected {
+        /// Of the session in doubt.
+        generation: u64,
+    },
+    /// The session has ended. The next one is being opened.
+    Expired {
+        /// Of the session that ended.
+        generation: u64,
+    },
+    /// [`crate::Zk::close`] was called.
+    Closed,
+}
+
+impl SessionEvent {
+    /// The generation of the session it speaks of; 0 when closed.
+    pub fn generation(self) -> u64 {
+        match self {
+            SessionEvent::Connected { generation, .. }
+            | SessionEvent::Disconnected { generation }
+            | SessionEvent::Expired { generation } => generation,
+            SessionEvent::Closed => 0,
+        }
+    }
+}
+
+/// A live session: the crate's client and the watches that were armed with it.
+#[derive(Clone)]
+pub(crate) struct Session {
+    pub(crate) client: Client,
+    pub(crate) watches: WatchPump,
+    pub(crate) generation: u64,
+}
+
+impl Session {
+    pub(crate) fn id(&self) -> SessionId {
+        SessionId(self.client.session_id().0)
+    }
+
+    fn connected(&self) -> SessionEvent {
+        SessionEvent::Connected {
+            generation: self.generation,
+            id: self.id(),
+        }
+    }
+}
+
+/// What [`Sessions`] holds between sessions.
+#[derive(Clone)]
+pub(crate) enum Current {
+    Live(Session),
+    Expired,
+    Closed,
+}
+
+/// The current session and those who wait for news of it.
+pub(crate) struct Sessions {
+    current: watch::Sender<Current>,
+    events: watch::Sender<SessionEvent>,
+    stop: watch::Sender<bool>,
+    pub(crate) subscribers: Arc<Subscribers>,
+}
+
+impl Sessions {
+    /// Takes over the first session and keeps it, and its successors, in a task of its own.
+    pub(crate) fn start(client: Client, config: ZkConfig, to: ConnectString) -> Arc<Sessions> {
+        let subscribers = Arc::new(Subscribers::default());
+        let session = Session {
+            client,
+            watches: WatchPump::start(Arc::clone(&subscribers)),
+            generation: 1,
+        };
+        let sessions = Arc::new(Sessions {
+            events: watch::Sender::new(session.connected()),
+            current: watch::Sender::new(Current::Live(session.clone())),
+            stop: watch::Sender::new(false),
+            subscribers,
+        });
+        tokio::spawn(keep(Arc::clone(&sessions), session, config, to));
+        sessions
+    }
+
+    /// The session, unless it has ended.
+    pub(crate) fn live(&self) -> Result<Session, ZkError> {
+        match &*self.current.borrow() {
+            Current::Live(session) => Ok(session.clone()),
+            Current::Expired => Err(ZkError::SessionExpired),
+            Current::Closed => Err(ZkError::Closed),
+        }
+    }
+
+    pub(crate) fn events(&self) -> watch::Receiver<SessionEvent> {
+        self.events.subscribe()
+    }
+
+    /// Asks the keeper to end the session and waits until the server has confirmed it.
+    pub(crate) async fn close(&self, patience: Duration) {
+        self.stop.send_replace(true);
+        let mut events = self.events.subscribe();
+        let closed = events.wait_for(|event| *event == SessionEvent::Closed);
+        if tokio::time::timeout(patience, closed).await.is_err() {
+            tracing::warn!("ZooKeeper did not confirm the end of the session; it will time out");
+        }
+    }
+
+    fn announce(&self, event: SessionEvent) {
+        self.events.send_replace(event);
+    }
+}
+
+/// Keeps a session alive and opens the next one when it has ended, for ever, until stopped.
+async fn keep(sessions: Arc<Sessions>, first: Session, config: ZkConfig, to: ConnectString) {
+    let mut stop = sessions.stop.subscribe();
+    let mut session = first;
+    loop {
+        let stopped = tokio::select! {
+            biased;
+            _ = stop.wait_for(|stop| *stop) => true,
+            () = until_ended(&sessions, &session) => false,
+        };
+        if stopped {
+            end(&sessions, session).await;
+            return;
+        }
+        let generation = session.generation;
+        drop(session);
+        sessions.current.send_replace(Current::Expired);
+        tracing::warn!(generation, "the ZooKeeper session has expired");
+        sessions.announce(SessionEvent::Expired { generation });
+        let next = tokio::select! {
+            biased;
+            _ = stop.wait_for(|stop| *stop) => None,
+            client = reopen(&config, &to) => Some(client),
+        };
+        let Some(client) = next else {
+            sessions.current.send_replace(Current::Closed);
+            sessions.announce(SessionEvent::Closed);
+            return;
+        };
+        session = Session {
+            client,
+            watches: WatchPump::start(Arc::clone(&sessions.subscribers)),
+            generation: generation.saturating_add(1),
+        };
+        tracing::info!(generation = session.generation, id = %session.id(), "new ZooKeeper session");
+        sessions
+            .current
+            .send_replace(Current::Live(session.clone()));
+        sessions.announce(session.connected());
+    }
+}
+
+/// Passes on the comings and goings of the connection and returns when the session has ended.
+async fn until_ended(sessions: &Sessions, session: &Session) {
+    let mut states = session.client.state_watcher();
+    // A change between the connect and this watcher must not be missed.
+    let mut state = session.client.state();
+    loop {
+        match state {
+            ClientState::SyncConnected | ClientState::ConnectedReadOnly => {
+                sessions.announce(session.connected());
+            }
+            ClientState::Disconnected => sessions.announce(SessionEvent::Disconnected {
+                generation: session.generation,
+            }),
+            ClientState::Expired | ClientState::AuthFailed | ClientState::Closed => return,
+        }
+        state = states.changed().await;
+    }
+}
+
+async fn reopen(config: &ZkConfig, to: &ConnectString) -> Client {
+    let mut backoff = FIRST_BACKOFF;
+    loop {
+        match connect_once(config, to).await {
+            Ok(client) => return client,
+            Err(error) => tracing::debug!(%error, "ZooKeeper is away"),
+        }
+        tokio::time::sleep(backoff).await;
+        backoff = MAX_BACKOFF.min(backoff * 2);
+    }
+}
+
+/// The session is closed by the crate when its last client handle is dropped.
+async fn end(sessions: &Sessions, session: Session) {
+    let mut states = session.client.state_watcher();
+    let mut state = session.client.state();
+    sessions.current.send_replace(Current::Closed);
+    drop(session);
+    while !state.is_terminated() {
+        state = states.changed().await;
+    }
+    sessions.announce(SessionEvent::Closed);
+}
