@@ -1,7 +1,15 @@
 //! Everything a broker can be told: one table of keys, and what is made of it.
+mod build;
+mod checks;
 mod error;
 mod key;
+mod legacy;
+mod listeners;
+mod properties;
 mod server;
+mod settings;
+mod table;
+mod toml_file;
 mod topic;
 mod value;
 mod version;
@@ -13,6 +21,7 @@ pub use server::{
     ReplicationConfig, ServerConfig, StorageConfig, TopicsConfig, TransactionConfig,
     ZooKeeperConfig,
 };
+pub use table::{broker_key, broker_keys, listener_override, topic_key, topic_keys};
 pub use topic::{CompressionType, TimestampType, TopicConfig};
 pub use value::Value;
 pub use version::{MetadataVersion, UnknownVersion};

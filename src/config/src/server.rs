@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ottla_metadata::{BrokerId, Endpoint, SecurityProtocol};
 
+use crate::settings::{Layers, Values};
 use crate::{MetadataVersion, TopicConfig};
 
 /// Everything one broker was told. Values that can change while it runs are those in force when
@@ -40,6 +42,8 @@ pub struct ServerConfig {
     pub inter_broker_protocol: MetadataVersion,
     /// `request.timeout.ms`.
     pub request_timeout: Duration,
+    pub(crate) layers: Arc<Layers>,
+    pub(crate) values: Arc<Values>,
 }
 
 /// `broker.*`.
@@ -279,30 +283,4 @@ pub struct TransactionConfig {
     pub abort_check_interval: Duration,
     /// `transaction.remove.expired.transaction.cleanup.interval.ms`.
     pub expiry_check_interval: Duration,
-}
-
-impl ServerConfig {
-    /// Reads a `.properties` file (or TOML when the name ends in `.toml`) with the overrides of
-    /// the command line on top.
-    ///
-    /// # Errors
-    /// Whatever must stop the start.
-    pub fn load(
-        path: &std::path::Path,
-        overrides: &[(String, String)],
-    ) -> Result<(ServerConfig, Vec<crate::Warning>), crate::ConfigError> {
-        let _ = (path, overrides);
-        todo!("arrives with the table of keys")
-    }
-
-    /// The configuration with what ZooKeeper holds for all brokers and for this one on top.
-    /// Settings that cannot be used are left out and reported.
-    pub fn with_dynamic(
-        &self,
-        defaults: &BTreeMap<String, String>,
-        broker: &BTreeMap<String, String>,
-    ) -> (ServerConfig, Vec<crate::Warning>) {
-        let _ = (defaults, broker);
-        todo!("arrives with the table of keys")
-    }
 }
