@@ -1,0 +1,458 @@
+//! Administrative requests.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use ottla_metadata::{BrokerId, TopicPartition};
+use ottla_protocol::messages::create_partitions_request::{
+    CreatePartitionsAssignment, CreatePartitionsTopic,
+};
+use ottla_protocol::messages::create_topics_request::{
+    CreatableReplicaAssignment, CreatableTopic, CreatableTopicConfig,
+};
+use ottla_protocol::messages::delete_records_request::{
+    DeleteRecordsPartition, DeleteRecordsTopic,
+};
+use ottla_protocol::messages::delete_topics_request::DeleteTopicState;
+use ottla_protocol::messages::describe_configs_request::DescribeConfigsResource;
+use ottla_protocol::messages::describe_configs_response::DescribeConfigsResourceResult;
+use ottla_protocol::messages::describe_log_dirs_request::DescribableLogDirTopic;
+use ottla_protocol::messages::describe_log_dirs_response::DescribeLogDirsResult;
+use ottla_protocol::messages::incremental_alter_configs_request::{
+    AlterConfigsResource, AlterableConfig,
+};
+use ottla_protocol::messages::list_partition_reassignments_response::OngoingPartitionReassignment;
+use ottla_protocol::messages::{
+    CreatePartitionsRequest, CreateTopicsRequest, DeleteRecordsRequest, DeleteTopicsRequest,
+    DescribeConfigsRequest, DescribeLogDirsRequest, IncrementalAlterConfigsRequest,
+    ListPartitionReassignmentsRequest,
+};
+use ottla_protocol::{ErrorCode, StrBytes};
+
+use crate::cluster::Topics;
+use crate::offsets::no_leader;
+use crate::{ClientError, Cluster};
+
+/// What a broker may take for a topic or a configuration change before it answers "timed out".
+const SERVER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A topic to create.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NewTopic {
+    /// Its name.
+    pub name: String,
+    /// Number of partitions; none for the broker's default (brokers from 2.4 on).
+    pub partitions: Option<i32>,
+    /// Replicas of each; none for the broker's default (brokers from 2.4 on).
+    pub replication_factor: Option<i16>,
+    /// Replicas by partition, instead of the two numbers above.
+    pub assignment: BTreeMap<i32, Vec<BrokerId>>,
+    /// Configuration overrides.
+    pub configs: BTreeMap<String, String>,
+}
+
+/// What a configuration belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ResourceType {
+    /// A topic.
+    Topic,
+    /// A broker by id, or all of them for the empty name.
+    Broker,
+    /// The log levels of a broker.
+    BrokerLogger,
+}
+
+/// A thing with a configuration.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ConfigResource {
+    /// Its kind.
+    pub kind: ResourceType,
+    /// Its name.
+    pub name: String,
+}
+
+/// Where the value of a configuration comes from (KIP-226).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConfigSource {
+    /// An override of the topic.
+    DynamicTopic,
+    /// Set at run time for one broker.
+    DynamicBroker,
+    /// Set at run time for all brokers.
+    DynamicDefaultBroker,
+    /// The properties file.
+    StaticBroker,
+    /// Kafka's default.
+    Default,
+    /// The log level of a class.
+    DynamicBrokerLogger,
+    /// A number that this client does not know.
+    Unknown,
+}
+
+impl ConfigSource {
+    /// The source with this number on the wire.
+    pub fn from_code(code: i8) -> ConfigSource {
+        match code {
+            1 => ConfigSource::DynamicTopic,
+            2 => ConfigSource::DynamicBroker,
+            3 => ConfigSource::DynamicDefaultBroker,
+            4 => ConfigSource::StaticBroker,
+            5 => ConfigSource::Default,
+            6 => ConfigSource::DynamicBrokerLogger,
+            _ => ConfigSource::Unknown,
+        }
+    }
+
+    /// Kafka's name of it.
+    pub fn name(self) -> &'static str {
+        match self {
+            ConfigSource::DynamicTopic => "DYNAMIC_TOPIC_CONFIG",
+            ConfigSource::DynamicBroker => "DYNAMIC_BROKER_CONFIG",
+            ConfigSource::DynamicDefaultBroker => "DYNAMIC_DEFAULT_BROKER_CONFIG",
+            ConfigSource::StaticBroker => "STATIC_BROKER_CONFIG",
+            ConfigSource::Default => "DEFAULT_CONFIG",
+            ConfigSource::DynamicBrokerLogger => "DYNAMIC_BROKER_LOGGER_CONFIG",
+            ConfigSource::Unknown => "UNKNOWN",
+        }
+    }
+}
+
+/// A change of one key (KIP-339).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AlterOp {
+    /// Give it this value.
+    Set(String),
+    /// Remove the override.
+    Delete,
+}
+
+/// The administrative requests of a cluster. Cheap to make and to clone.
+#[derive(Clone, Debug)]
+pub struct Admin {
+    cluster: Cluster,
+}
+
+impl Admin {
+    /// The administration of this cluster.
+    pub fn new(cluster: Cluster) -> Admin {
+        Admin { cluster }
+    }
+
+    /// The cluster.
+    pub fn cluster(&self) -> &Cluster {
+        &self.cluster
+    }
+
+    /// Creates a topic.
+    ///
+    /// # Errors
+    /// `TOPIC_ALREADY_EXISTS` and whatever else the controller has against it.
+    pub async fn create_topic(
+        &self,
+        topic: &NewTopic,
+        validate_only: bool,
+    ) -> Result<(), ClientError> {
+        let request = CreateTopicsRequest::default()
+            .with_topics(vec![creatable(topic)])
+            .with_timeout_ms(server_timeout_ms())
+            .with_validate_only(validate_only);
+        self.cluster
+            .retry(async || {
+                let controller = self.cluster.controller().await?;
+                let response = controller.call(&request).await?;
+                response.topics.iter().try_for_each(|result| {
+                    ClientError::check(result.error_code, result.error_message.as_deref())
+                })
+            })
+            .await
+    }
+
+    /// Deletes a topic.
+    ///
+    /// # Errors
+    /// Whatever the controller has against it. An unknown topic is not waited for.
+    pub async fn delete_topic(&self, name: &str) -> Result<(), ClientError> {
+        let name = StrBytes::from_string(name.to_owned());
+        self.cluster
+            .retry(async || {
+                let controller = self.cluster.controller().await?;
+                let version = controller.version_of::<DeleteTopicsRequest>(i16::MAX)?;
+                let request = DeleteTopicsRequest::default().with_timeout_ms(server_timeout_ms());
+                let request = if version >= 6 {
+                    let state = DeleteTopicState::default().with_name(Some(name.clone().into()));
+                    request.with_topics(vec![state])
+                } else {
+                    request.with_topic_names(vec![name.clone().into()])
+                };
+                let response = controller.call_version(version, &request).await?;
+                Ok(response.responses.into_iter().try_for_each(|result| {
+                    ClientError::check(result.error_code, result.error_message.as_deref())
+                }))
+            })
+            .await?
+    }
+
+    /// Gives a topic more partitions: `count` in all. `assignment` holds the replicas of the new
+    /// ones; empty, the controller chooses.
+    ///
+    /// # Errors
+    /// Whatever the controller has against it.
+    pub async fn create_partitions(
+        &self,
+        topic: &str,
+        count: i32,
+        assignment: &[Vec<BrokerId>],
+    ) -> Result<(), ClientError> {
+        let replicas = |ids: &Vec<BrokerId>| {
+            CreatePartitionsAssignment::default()
+                .with_broker_ids(ids.iter().map(|id| id.0.into()).collect())
+        };
+        let topic = CreatePartitionsTopic::default()
+            .with_name(StrBytes::from_string(topic.to_owned()).into())
+            .with_count(count)
+            .with_assignments(
+                (!assignment.is_empty()).then(|| assignment.iter().map(replicas).collect()),
+            );
+        let request = CreatePartitionsRequest::default()
+            .with_topics(vec![topic])
+            .with_timeout_ms(server_timeout_ms());
+        self.cluster
+            .retry(async || {
+                let controller = self.cluster.controller().await?;
+                let response = controller.call(&request).await?;
+                Ok(response.results.iter().try_for_each(|result| {
+                    ClientError::check(result.error_code, result.error_message.as_deref())
+                }))
+            })
+            .await?
+    }
+
+    /// The configuration of a resource: all keys, those of a broker from that broker itself.
+    ///
+    /// # Errors
+    /// Whatever the broker has against it.
+    pub async fn describe_configs(
+        &self,
+        resource: &ConfigResource,
+        synonyms: bool,
+    ) -> Result<Vec<DescribeConfigsResourceResult>, ClientError> {
+        let described = DescribeConfigsResource::default()
+            .with_resource_type(resource.kind.code())
+            .with_resource_name(StrBytes::from_string(resource.name.clone()))
+            .with_configuration_keys(None);
+        self.cluster
+            .retry(async || {
+                let broker = self.broker_for(resource).await?;
+                let version = broker.version_of::<DescribeConfigsRequest>(i16::MAX)?;
+                let request = DescribeConfigsRequest::default()
+                    .with_resources(vec![described.clone()])
+                    .with_include_synonyms(synonyms && version >= 1);
+                let response = broker.call_version(version, &request).await?;
+                let mut configs = Vec::new();
+                for result in response.results {
+                    ClientError::check(result.error_code, result.error_message.as_deref())?;
+                    configs.extend(result.configs);
+                }
+                Ok(configs)
+            })
+            .await
+    }
+
+    /// Changes some keys of a resource and leaves the others alone (brokers from 2.3 on).
+    ///
+    /// # Errors
+    /// Whatever the broker has against it.
+    pub async fn alter_configs(
+        &self,
+        resource: &ConfigResource,
+        changes: &BTreeMap<String, AlterOp>,
+    ) -> Result<(), ClientError> {
+        let change = |(name, op): (&String, &AlterOp)| {
+            let (code, value) = match op {
+                AlterOp::Set(value) => (0, Some(StrBytes::from_string(value.clone()))),
+                AlterOp::Delete => (1, None),
+            };
+            AlterableConfig::default()
+                .with_name(StrBytes::from_string(name.clone()))
+                .with_config_operation(code)
+                .with_value(value)
+        };
+        let altered = AlterConfigsResource::default()
+            .with_resource_type(resource.kind.code())
+            .with_resource_name(StrBytes::from_string(resource.name.clone()))
+            .with_configs(changes.iter().map(change).collect());
+        let request =
+            IncrementalAlterConfigsRequest::default().with_resources(vec![altered]);
+        self.cluster
+            .retry(async || {
+                let broker = self.broker_for(resource).await?;
+                let response = broker.call(&request).await?;
+                response.responses.iter().try_for_each(|result| {
+                    ClientError::check(result.error_code, result.error_message.as_deref())
+                })
+            })
+            .await
+    }
+
+    /// Removes the records before these offsets (-1: before the high watermark) and returns where
+    /// each partition now begins, by partition.
+    pub async fn delete_records(
+        &self,
+        offsets: &BTreeMap<TopicPartition, i64>,
+    ) -> BTreeMap<TopicPartition, Result<i64, ClientError>> {
+        let mut results = BTreeMap::new();
+        for (partition, offset) in offsets {
+            let result = self
+                .cluster
+                .retry(async || self.delete_records_of(partition, *offset).await)
+                .await;
+            results.insert(partition.clone(), result);
+        }
+        results
+    }
+
+    async fn delete_records_of(
+        &self,
+        partition: &TopicPartition,
+        offset: i64,
+    ) -> Result<i64, ClientError> {
+        let topics = [partition.topic.clone()];
+        let view = self.cluster.refresh(Topics::Named(&topics)).await?;
+        let Some(leader) = view.leader(&partition.topic, partition.partition) else {
+            return Err(no_leader(&view, partition));
+        };
+        let leader = self.cluster.broker(leader.id).await?;
+        let entry = DeleteRecordsPartition::default()
+            .with_partition_index(partition.partition)
+            .with_offset(offset);
+        let topic = DeleteRecordsTopic::default()
+            .with_name(StrBytes::from_string(partition.topic.to_string()).into())
+            .with_partitions(vec![entry]);
+        let request = DeleteRecordsRequest::default()
+            .with_topics(vec![topic])
+            .with_timeout_ms(server_timeout_ms());
+        let response = leader.call(&request).await?;
+        let mut results = response.topics.iter().flat_map(|t| &t.partitions);
+        match results.next() {
+            Some(result) => {
+                ClientError::check(result.error_code, None).map(|()| result.low_watermark)
+            }
+            None => Err(ClientError::from_code(
+                ErrorCode::UnknownServerError.code(),
+                Some("the broker left the partition out of its answer"),
+            )),
+        }
+    }
+
+    /// The log directories of a broker with the replicas in them, all or only those of `topics`
+    /// (name and partitions).
+    ///
+    /// # Errors
+    /// Whatever the broker has against it.
+    pub async fn describe_log_dirs(
+        &self,
+        broker: BrokerId,
+        topics: Option<&BTreeMap<String, Vec<i32>>>,
+    ) -> Result<Vec<DescribeLogDirsResult>, ClientError> {
+        let topic = |(name, partitions): (&String, &Vec<i32>)| {
+            DescribableLogDirTopic::default()
+                .with_topic(StrBytes::from_string(name.clone()).into())
+                .with_partitions(partitions.clone())
+        };
+        let request = DescribeLogDirsRequest::default()
+            .with_topics(topics.map(|topics| topics.iter().map(topic).collect()));
+        self.cluster
+            .retry(async || {
+                let broker = self.cluster.broker(broker).await?;
+                let response = broker.call(&request).await?;
+                ClientError::check(response.error_code, None)?;
+                Ok(response.results)
+            })
+            .await
+    }
+
+    /// The reassignments that are under way.
+    ///
+    /// # Errors
+    /// [`ClientError::Unsupported`] from brokers older than 2.4.
+    pub async fn list_reassignments(
+        &self,
+    ) -> Result<BTreeMap<TopicPartition, OngoingPartitionReassignment>, ClientError> {
+        let request = ListPartitionReassignmentsRequest::default()
+            .with_timeout_ms(server_timeout_ms())
+            .with_topics(None);
+        self.cluster
+            .retry(async || {
+                let controller = self.cluster.controller().await?;
+                let response = controller.call(&request).await?;
+                ClientError::check(response.error_code, response.error_message.as_deref())?;
+                let mut found = BTreeMap::new();
+                for topic in response.topics {
+                    for partition in topic.partitions {
+                        let key =
+                            TopicPartition::new(topic.name.as_str(), partition.partition_index);
+                        found.insert(key, partition);
+                    }
+                }
+                Ok(found)
+            })
+            .await
+    }
+
+    /// Who answers for a resource: a broker for itself, the controller for what it stores, so that
+    /// a change is seen by the next question.
+    async fn broker_for(
+        &self,
+        resource: &ConfigResource,
+    ) -> Result<crate::Connection, ClientError> {
+        match resource.kind {
+            ResourceType::Topic => self.cluster.any().await,
+            ResourceType::Broker | ResourceType::BrokerLogger => {
+                match resource.name.parse::<i32>() {
+                    Ok(id) => {
+                        if !self.cluster.view().brokers.contains_key(&BrokerId(id)) {
+                            self.cluster.refresh(Topics::None).await?;
+                        }
+                        self.cluster.broker(BrokerId(id)).await
+                    }
+                    Err(_) => self.cluster.any().await,
+                }
+            }
+        }
+    }
+}
+
+impl ResourceType {
+    fn code(self) -> i8 {
+        match self {
+            ResourceType::Topic => 2,
+            ResourceType::Broker => 4,
+            ResourceType::BrokerLogger => 8,
+        }
+    }
+}
+
+fn server_timeout_ms() -> i32 {
+    i32::try_from(SERVER_TIMEOUT.as_millis()).unwrap_or(i32::MAX)
+}
+
+fn creatable(topic: &NewTopic) -> CreatableTopic {
+    let assigned = !topic.assignment.is_empty();
+    let replicas = |(partition, ids): (&i32, &Vec<BrokerId>)| {
+        CreatableReplicaAssignment::default()
+            .with_partition_index(*partition)
+            .with_broker_ids(ids.iter().map(|id| id.0.into()).collect())
+    };
+    let config = |(name, value): (&String, &String)| {
+        CreatableTopicConfig::default()
+            .with_name(StrBytes::from_string(name.clone()))
+            .with_value(Some(StrBytes::from_string(value.clone())))
+    };
+    CreatableTopic::default()
+        .with_name(StrBytes::from_string(topic.name.clone()).into())
+        .with_num_partitions(topic.partitions.filter(|_| !assigned).unwrap_or(-1))
+        .with_replication_factor(topic.replication_factor.filter(|_| !assigned).unwrap_or(-1))
+        .with_assignments(topic.assignment.iter().map(replicas).collect())
+        .with_configs(topic.configs.iter().map(config).collect())
+}
