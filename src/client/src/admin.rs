@@ -161,11 +161,11 @@ impl Admin {
             .retry(async || {
                 let controller = self.cluster.controller().await?;
                 let response = controller.call(&request).await?;
-                response.topics.iter().try_for_each(|result| {
+                settle(response.topics.iter().try_for_each(|result| {
                     ClientError::check(result.error_code, result.error_message.as_deref())
-                })
+                }))
             })
-            .await
+            .await?
     }
 
     /// Deletes a topic.
@@ -186,7 +186,7 @@ impl Admin {
                     request.with_topic_names(vec![name.clone().into()])
                 };
                 let response = controller.call_version(version, &request).await?;
-                Ok(response.responses.into_iter().try_for_each(|result| {
+                settle(response.responses.iter().try_for_each(|result| {
                     ClientError::check(result.error_code, result.error_message.as_deref())
                 }))
             })
@@ -221,7 +221,7 @@ impl Admin {
             .retry(async || {
                 let controller = self.cluster.controller().await?;
                 let response = controller.call(&request).await?;
-                Ok(response.results.iter().try_for_each(|result| {
+                settle(response.results.iter().try_for_each(|result| {
                     ClientError::check(result.error_code, result.error_message.as_deref())
                 }))
             })
@@ -282,8 +282,7 @@ impl Admin {
             .with_resource_type(resource.kind.code())
             .with_resource_name(StrBytes::from_string(resource.name.clone()))
             .with_configs(changes.iter().map(change).collect());
-        let request =
-            IncrementalAlterConfigsRequest::default().with_resources(vec![altered]);
+        let request = IncrementalAlterConfigsRequest::default().with_resources(vec![altered]);
         self.cluster
             .retry(async || {
                 let broker = self.broker_for(resource).await?;
@@ -430,6 +429,15 @@ impl ResourceType {
             ResourceType::Broker => 4,
             ResourceType::BrokerLogger => 8,
         }
+    }
+}
+
+/// What the controller says of a topic is final, retriable code or not; only "not controller" is
+/// worth another attempt, elsewhere.
+fn settle(result: Result<(), ClientError>) -> Result<Result<(), ClientError>, ClientError> {
+    match result {
+        Err(error) if error.code() == Some(ErrorCode::NotController) => Err(error),
+        settled => Ok(settled),
     }
 }
 

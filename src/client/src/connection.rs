@@ -8,8 +8,8 @@ use bytes::{Buf, Bytes, BytesMut};
 use ottla_protocol::layout::Guarded;
 use ottla_protocol::messages::{ApiVersionsRequest, ApiVersionsResponse};
 use ottla_protocol::{
-    ApiKey, ApiVersionRange, ErrorCode, Message, Request, StrBytes, decode_response,
-    decode_response_header, encode_request,
+    ApiKey, ApiVersionRange, ErrorCode, Request, StrBytes, decode_response, decode_response_header,
+    encode_request,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
