@@ -147,3 +147,6 @@ pub enum ReplicaError {
     #[error("the receiver has a larger leader epoch")]
     FencedLeaderEpoch,
 }
+
+/// What a broker says of each partition of a request.
+pub type ReplicaAnswers = Vec<(TopicPartition, Result<(), ReplicaError>)>;

@@ -1,0 +1,132 @@
+//! The invariants of the controller: what no event may break.
+
+use crate::context::{Context, Partition, Pending, Topic};
+use crate::controller::Active;
+use crate::{PartitionState, ReplicaState};
+
+/// Panics with the rule that is broken.
+pub(crate) fn check(active: &Active) {
+    let context = &active.context;
+    for id in context.draining.iter().chain(context.offline_dirs.keys()) {
+        assert!(
+            context.brokers.contains_key(id),
+            "broker {id} is draining or lost a disk, but is not registered"
+        );
+    }
+    for (name, topic) in &context.topics {
+        for (number, partition) in &topic.partitions {
+            check_partition(active, topic, partition, &format!("{name}-{number}"));
+        }
+        if topic.is_gone() {
+            assert!(
+                topic.deletion.is_some(),
+                "{name} is gone without a deletion"
+            );
+        }
+        check_deletion(context, topic, name);
+    }
+}
+
+fn check_partition(active: &Active, topic: &Topic, partition: &Partition, name: &str) {
+    let assigned = &partition.assignment.replicas;
+    assert!(
+        assigned
+            .iter()
+            .all(|id| partition.replicas.contains_key(id)),
+        "{name}: a replica without a state"
+    );
+    if let Pending::Storing(write) = &partition.pending {
+        let state = &write.state;
+        assert_eq!(
+            state.controller_epoch, active.fence.epoch,
+            "{name}: a write of another term"
+        );
+        assert!(
+            !topic.is_gone(),
+            "{name}: a write for a topic that brokers forgot"
+        );
+        assert!(
+            !topic.awaits_id,
+            "{name}: a write before the topic has its id"
+        );
+        if let Some(leader) = state.leader {
+            assert!(state.isr.contains(&leader), "{name}: a leader out of sync");
+            assert!(
+                assigned.contains(&leader),
+                "{name}: a leader that is no replica"
+            );
+        }
+        let known = partition.leadership.as_ref();
+        assert_eq!(
+            write.expected,
+            known.map(|node| node.version),
+            "{name}: a write that expects what was not seen"
+        );
+        let before = known.map_or(-1, |node| node.state.leader_epoch);
+        assert_eq!(
+            state.leader_epoch,
+            before.saturating_add(1),
+            "{name}: leader epochs grow by one"
+        );
+    }
+    let settled =
+        partition.pending == Pending::Nothing && topic.deletion.is_none() && !topic.awaits_id;
+    if settled {
+        let new = partition.leadership.is_none();
+        assert_eq!(
+            partition.state == PartitionState::New,
+            new,
+            "{name}: {:?}",
+            partition.state
+        );
+        assert!(
+            partition.shunned.is_empty(),
+            "{name}: settled, but shuns {:?}",
+            partition.shunned
+        );
+        assert!(
+            !partition.announce || new,
+            "{name}: settled, but not announced"
+        );
+    }
+    let deleting = |state: &ReplicaState| {
+        matches!(
+            state,
+            ReplicaState::DeletionStarted
+                | ReplicaState::DeletionSuccessful
+                | ReplicaState::DeletionIneligible
+        )
+    };
+    assert!(
+        topic.is_gone() || !partition.replicas.values().any(deleting),
+        "{name}: replicas are deleted, but brokers were not told to forget the topic"
+    );
+    assert_eq!(
+        topic.is_gone(),
+        partition.state == PartitionState::NonExistent,
+        "{name}: {:?}",
+        partition.state
+    );
+}
+
+fn check_deletion(context: &Context, topic: &Topic, name: &str) {
+    let Some(deletion) = topic.deletion else {
+        return;
+    };
+    let mut states = topic
+        .partitions
+        .values()
+        .flat_map(|partition| &partition.replicas);
+    if deletion.removing {
+        assert!(
+            states.all(|(_, state)| *state == ReplicaState::DeletionSuccessful),
+            "{name}: znodes are removed before all logs are"
+        );
+    } else {
+        assert!(
+            states.all(|(id, state)| *state != ReplicaState::DeletionStarted
+                || context.brokers.contains_key(id)),
+            "{name}: waits for a broker that is gone"
+        );
+    }
+}

@@ -1,0 +1,334 @@
+//! The brain: one event in, actions out.
+
+use std::collections::BTreeSet;
+
+use ottla_metadata::{BrokerId, TopicName, TopicPartition};
+
+use crate::batch::Batch;
+use crate::context::{Context, Pending};
+use crate::{
+    Action, Event, Fence, Loaded, Read, ShutdownRefused, StateNode, StateWrite, StoreOutcome,
+    TermEvent, WaiterId,
+};
+
+/// What the controller needs to know of the broker's configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Whether topics get ids (`inter.broker.protocol.version` ≥ 2.8-IV0).
+    pub topic_ids: bool,
+    /// Whether unclean leaders are marked as recovering (≥ 3.2-IV0).
+    pub leader_recovery: bool,
+    /// `delete.topic.enable`.
+    pub delete_topics: bool,
+}
+
+/// The controller of a cluster, or a broker that may become it (`KafkaController`).
+///
+/// It decides from its [`Context`] what every partition needs and asks for it; nothing is believed
+/// before the store has confirmed it, and brokers hear only of what is stored. Each partition has at
+/// most one write under way, and nothing is decided about it meanwhile. A conflict or an unknown
+/// outcome re-reads the node and decides anew.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Controller {
+    id: BrokerId,
+    settings: Settings,
+    role: Role,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Role {
+    /// Somebody else leads, or nobody.
+    Standby,
+    /// Elected, the context is being read.
+    Loading(Fence),
+    /// Elected.
+    Active(Box<Active>),
+}
+
+/// A controller at work.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Active {
+    pub(crate) id: BrokerId,
+    pub(crate) fence: Fence,
+    pub(crate) settings: Settings,
+    pub(crate) context: Context,
+    /// Controlled shutdowns that wait until leadership has moved.
+    pub(crate) shutdowns: Vec<(WaiterId, BrokerId)>,
+    /// Set when a younger controller has left traces.
+    pub(crate) overtaken: bool,
+}
+
+/// What one step has to look at and to do.
+#[derive(Debug, Default)]
+pub(crate) struct Step {
+    /// Partitions to look at.
+    pub(crate) dirty: BTreeSet<TopicPartition>,
+    /// Topics whose deletion to look at.
+    pub(crate) deletions: BTreeSet<TopicName>,
+    /// Requests.
+    pub(crate) batch: Batch,
+    /// State writes.
+    pub(crate) writes: Vec<StateWrite>,
+    /// State nodes to read.
+    pub(crate) read_states: BTreeSet<TopicPartition>,
+    /// Topic nodes to read.
+    pub(crate) read_topics: BTreeSet<TopicName>,
+    /// Everything else, in order.
+    pub(crate) actions: Vec<Action>,
+}
+
+impl Controller {
+    /// A broker that is not the controller.
+    pub fn new(id: BrokerId, settings: Settings) -> Controller {
+        Controller {
+            id,
+            settings,
+            role: Role::Standby,
+        }
+    }
+
+    /// Whether this broker is the controller, its context loaded or not.
+    pub fn is_elected(&self) -> bool {
+        self.term().is_some()
+    }
+
+    /// The epoch of the term, if elected.
+    pub fn term(&self) -> Option<i32> {
+        match &self.role {
+            Role::Standby => None,
+            Role::Loading(fence) => Some(fence.epoch),
+            Role::Active(active) => Some(active.fence.epoch),
+        }
+    }
+
+    /// Whether this broker is the controller and has loaded its context.
+    pub fn is_active(&self) -> bool {
+        matches!(self.role, Role::Active(_))
+    }
+
+    /// Whether any partition of the topic waits for a reassignment to finish.
+    pub fn is_reassigning(&self, topic: &str) -> bool {
+        match &self.role {
+            Role::Active(active) => active.context.topics.get(topic).is_some_and(|topic| {
+                topic
+                    .partitions
+                    .values()
+                    .any(|p| !p.assignment.adding.is_empty() || !p.assignment.removing.is_empty())
+            }),
+            Role::Standby | Role::Loading(_) => false,
+        }
+    }
+
+    /// Takes one event and answers what to do, in order.
+    pub fn step(&mut self, event: Event) -> Vec<Action> {
+        let actions = match event {
+            Event::Elected(fence) => {
+                let mut actions = self.resign();
+                self.role = Role::Loading(fence);
+                actions.push(Action::Load(fence));
+                actions
+            }
+            Event::Deposed => self.resign(),
+            Event::InTerm(epoch, event) => match (&mut self.role, event) {
+                (Role::Loading(fence), TermEvent::Loaded(loaded)) if fence.epoch == epoch => {
+                    let (mut active, actions) =
+                        Active::new(self.id, *fence, self.settings, *loaded);
+                    let overtaken = std::mem::take(&mut active.overtaken);
+                    self.role = Role::Active(Box::new(active));
+                    self.give_up_if(overtaken, actions)
+                }
+                (Role::Active(active), event) if active.fence.epoch == epoch => {
+                    let actions = active.step(event);
+                    let overtaken = active.overtaken;
+                    self.give_up_if(overtaken, actions)
+                }
+                (_, TermEvent::ControlledShutdown { waiter, .. }) => {
+                    vec![Action::AnswerShutdown(
+                        waiter,
+                        Err(ShutdownRefused::NotController),
+                    )]
+                }
+                // Older than the context that is being loaded, or of another term.
+                _ => Vec::new(),
+            },
+        };
+        if cfg!(debug_assertions) {
+            self.check();
+        }
+        actions
+    }
+
+    /// Writes nothing more; whoever waits hears why.
+    fn resign(&mut self) -> Vec<Action> {
+        match std::mem::replace(&mut self.role, Role::Standby) {
+            Role::Active(active) => active
+                .shutdowns
+                .iter()
+                .map(|(waiter, _)| {
+                    Action::AnswerShutdown(*waiter, Err(ShutdownRefused::NotController))
+                })
+                .collect(),
+            Role::Standby | Role::Loading(_) => Vec::new(),
+        }
+    }
+
+    /// A controller that was overtaken does nothing of what it meant to do.
+    fn give_up_if(&mut self, overtaken: bool, actions: Vec<Action>) -> Vec<Action> {
+        if !overtaken {
+            return actions;
+        }
+        let mut actions = self.resign();
+        actions.push(Action::Resign);
+        actions
+    }
+
+    /// What must hold after every step, whatever came in. Panics with the rule that is broken.
+    pub fn check(&self) {
+        if let Role::Active(active) = &self.role {
+            crate::check::check(active);
+        }
+    }
+}
+
+impl Active {
+    /// Begins a term: every live replica hears what it is (`onControllerFailover`).
+    fn new(
+        id: BrokerId,
+        fence: Fence,
+        settings: Settings,
+        loaded: Loaded,
+    ) -> (Active, Vec<Action>) {
+        let mut active = Active {
+            id,
+            fence,
+            settings,
+            context: Context {
+                brokers: loaded.brokers,
+                unclean: loaded.unclean,
+                ..Context::default()
+            },
+            shutdowns: Vec::new(),
+            overtaken: false,
+        };
+        let mut step = Step::default();
+        for id in active.context.brokers.keys() {
+            step.batch.greet(*id);
+        }
+        for read in loaded.topics {
+            active.topic_read(&mut step, read);
+        }
+        for (tp, read) in loaded.states {
+            active.state_loaded(&tp, read);
+        }
+        active.deletions_listed(&mut step, loaded.deletions);
+        let actions = active.finish(step);
+        (active, actions)
+    }
+
+    /// A state node found while loading.
+    fn state_loaded(&mut self, tp: &TopicPartition, read: Read<StateNode>) {
+        let epoch = self.fence.epoch;
+        let Some(partition) = self.context.partition_mut(tp) else {
+            return;
+        };
+        match read {
+            Read::Found(node) => {
+                self.overtaken |= node.state.controller_epoch > epoch;
+                partition.leadership = Some(node);
+                partition.state = crate::PartitionState::Offline;
+                for state in partition.replicas.values_mut() {
+                    *state = crate::ReplicaState::Offline;
+                }
+            }
+            Read::Garbled => partition.pending = Pending::Garbled,
+            Read::Missing => {}
+        }
+    }
+
+    fn step(&mut self, event: TermEvent) -> Vec<Action> {
+        let mut step = Step::default();
+        match event {
+            TermEvent::Loaded(_) => {}
+            TermEvent::Brokers(brokers) => self.brokers_changed(&mut step, brokers),
+            TermEvent::TopicsListed(names) => self.topics_listed(&mut step, names),
+            TermEvent::TopicsRead(reads) => self.topics_read(&mut step, reads),
+            TermEvent::DeletionsListed(names) => self.deletions_listed(&mut step, names),
+            TermEvent::IsrNotified { nodes, partitions } => {
+                self.isr_notified(&mut step, nodes, partitions);
+            }
+            TermEvent::LogDirNotified { nodes, brokers } => {
+                self.log_dirs_failed(&mut step, nodes, brokers);
+            }
+            TermEvent::StatesRead(reads) => self.states_read(&mut step, reads),
+            TermEvent::StatesStored(outcomes) => self.states_stored(&mut step, outcomes),
+            TermEvent::TopicStored(topic, outcome) => self.topic_stored(&mut step, &topic, outcome),
+            TermEvent::TopicRemoved(topic, done) => self.topic_removed(&mut step, topic, done),
+            TermEvent::LeaderAndIsrAnswered(answer) => self.leadership_answered(&mut step, answer),
+            TermEvent::StopReplicaAnswered(answer) => self.deletion_answered(&mut step, answer),
+            TermEvent::Unclean(unclean) => self.unclean_changed(&mut step, unclean),
+            TermEvent::ElectPreferred(partitions) => self.elect_preferred(&mut step, partitions),
+            TermEvent::ControlledShutdown {
+                waiter,
+                broker,
+                broker_epoch,
+            } => self.controlled_shutdown(&mut step, waiter, broker, broker_epoch),
+        }
+        self.finish(step)
+    }
+
+    /// Looks at everything that the event touched, then puts the actions in order: requests speak
+    /// of what is stored, so they go before the new writes.
+    fn finish(&mut self, mut step: Step) -> Vec<Action> {
+        while let Some(tp) = step.dirty.pop_first() {
+            self.attend(&mut step, &tp);
+        }
+        while let Some(topic) = step.deletions.pop_first() {
+            self.attend_deletion(&mut step, &topic);
+        }
+        self.answer_shutdowns(&mut step);
+        self.context
+            .reading
+            .extend(step.read_topics.iter().cloned());
+
+        let mut actions = Vec::new();
+        step.batch
+            .flush(&self.context, self.id, self.fence.epoch, &mut actions);
+        if !step.writes.is_empty() {
+            actions.push(Action::StoreStates(self.fence, step.writes));
+        }
+        if !step.read_states.is_empty() {
+            actions.push(Action::ReadStates(step.read_states.into_iter().collect()));
+        }
+        if !step.read_topics.is_empty() {
+            actions.push(Action::ReadTopics(step.read_topics.into_iter().collect()));
+        }
+        actions.append(&mut step.actions);
+        actions
+    }
+
+    fn states_stored(&mut self, step: &mut Step, outcomes: Vec<(TopicPartition, StoreOutcome)>) {
+        for (tp, outcome) in outcomes {
+            let Some(partition) = self.context.partition_mut(&tp) else {
+                continue;
+            };
+            let Pending::Storing(write) = &partition.pending else {
+                continue;
+            };
+            match outcome {
+                StoreOutcome::Stored(version) => {
+                    partition.leadership = Some(StateNode {
+                        state: write.state.clone(),
+                        version,
+                    });
+                    partition.pending = Pending::Nothing;
+                    partition.announce = true;
+                    step.dirty.insert(tp);
+                }
+                StoreOutcome::Conflict | StoreOutcome::Unknown => {
+                    partition.pending = Pending::Reading;
+                    step.read_states.insert(tp);
+                }
+            }
+        }
+    }
+}

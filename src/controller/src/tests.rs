@@ -1,0 +1,5 @@
+//! The brain against a model of ZooKeeper and of brokers.
+
+mod random;
+mod tables;
+mod world;
