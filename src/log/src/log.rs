@@ -70,7 +70,15 @@ impl Log {
     pub fn segment_count(&self) -> usize {
         todo!()
     }
-    // append_as_leader(AppendSet, LeaderEpoch, now) -> Result<Appended, AppendError> follows with the records crate.
+    /// Appends validated records of a client or coordinator: assigns offsets, checks producers.
+    pub fn append_as_leader(
+        &self,
+        set: ottla_records::AppendSet,
+        leader_epoch: LeaderEpoch,
+        now: Millis,
+    ) -> Result<Appended, AppendError> {
+        todo!()
+    }
     /// Appends what a leader sent; offsets and epochs are kept. A partial batch at the end is cut off.
     /// Answers `None` when there is no whole batch.
     pub fn append_as_follower(

@@ -1,1 +1,42 @@
-//! (being written)
+//! The partitions of this broker: drives `ottla-partition` on `ottla-log`.
+//!
+//! [`ReplicaManager`] is the door: produce, fetch, offset look-ups, deletion of records, and what
+//! the controller says. Nothing here knows requests of the wire, ZooKeeper or who the controller
+//! is. Appends and reads happen inside the call; what has to wait (followers, a flush, data that
+//! is not there yet) comes back as [`Completion::Pending`]. Nobody polls: whoever waits is woken
+//! by the step that makes the wait pointless.
+//!
+//! A partition's state is behind one short lock that is never held across an await or a disk
+//! access of the hot path; `replica.rs` says which lock covers what.
+
+mod apply;
+mod completion;
+mod convert;
+mod delete_records;
+mod error;
+mod fetch;
+mod fetch_wait;
+mod flush;
+mod manager;
+mod offsets;
+mod produce;
+mod readers;
+mod registry;
+mod replica;
+mod wait;
+
+pub use apply::{Assignment, ReplicaStop};
+pub use completion::Completion;
+pub use convert::{log_config, log_manager_config, record_rules};
+pub use delete_records::RecordDeletion;
+pub use error::{
+    DeleteRecordsError, FetchError, ListOffsetsError, PartitionError, ProduceError, ReplicaError,
+};
+pub use fetch::{
+    DivergingEpoch, FetchOrigin, FetchPartition, FetchSpec, FetchedPartition, Isolation,
+};
+pub use manager::{IsrProposal, IsrStore, Options, ReplicaManager, Settings, TopicConfigs};
+pub use offsets::{EpochEnd, OffsetAnswer, OffsetQuery, OffsetTarget};
+pub use produce::{Produce, ProduceOptions, ProduceResults, Produced, RequiredAcks};
+
+pub use ottla_partition::StoreOutcome;

@@ -1,0 +1,261 @@
+//! What the controller says: become leader or follower, stop.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use ottla_metadata::{BrokerId, LeaderEpoch, TopicId, TopicPartition};
+use ottla_partition::{Event, Leadership, Partition};
+
+use crate::error::ReplicaError;
+use crate::manager::ReplicaManager;
+use crate::registry::Hosted;
+use crate::replica::Replica;
+
+/// The leadership of one partition (LeaderAndIsr).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Assignment {
+    /// The partition.
+    pub partition: TopicPartition,
+    /// The topic's id; zero where it has none.
+    pub topic_id: TopicId,
+    /// Who leads, if anybody does.
+    pub leader: Option<BrokerId>,
+    /// Epochs, replicas and ISR.
+    pub leadership: Leadership,
+    /// The replica may be created although a log directory is offline: it cannot have been there.
+    pub is_new: bool,
+}
+
+/// A replica to stop (StopReplica).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReplicaStop {
+    /// The partition.
+    pub partition: TopicPartition,
+    /// The leadership that ends; `None` stops whatever is in force.
+    pub leader_epoch: Option<LeaderEpoch>,
+    /// Whether the log goes too.
+    pub delete: bool,
+}
+
+type Answers = Vec<(TopicPartition, Result<(), ReplicaError>)>;
+
+impl ReplicaManager {
+    /// Takes over leaderships (`ReplicaManager.becomeLeaderOrFollower`). Controller and broker
+    /// epochs have been checked. Creates logs, so it may block.
+    pub fn apply_leader_and_isr(&self, assignments: Vec<Assignment>) -> Answers {
+        let live: BTreeSet<BrokerId> = self.image.load().brokers.keys().copied().collect();
+        let mut changes = Vec::new();
+        let mut answers = Vec::with_capacity(assignments.len());
+        for assignment in assignments {
+            let partition = assignment.partition.clone();
+            let result = self.apply(assignment, &live, &mut changes);
+            if let Err(error) = &result {
+                tracing::debug!(%partition, %error, "leadership not applied");
+            }
+            answers.push((partition, result));
+        }
+        self.registry.change(changes);
+        answers
+    }
+
+    fn apply(
+        &self,
+        assignment: Assignment,
+        live: &BTreeSet<BrokerId>,
+        changes: &mut Vec<(TopicPartition, Option<Hosted>)>,
+    ) -> Result<(), ReplicaError> {
+        let TopicPartition { topic, partition } = &assignment.partition;
+        let hosted = self.registry.get(topic, *partition);
+        if let Some(Hosted::Online(replica)) = &hosted {
+            judge(replica, &assignment)?;
+        }
+        if !assignment.leadership.replicas.contains(&self.broker) {
+            return Err(ReplicaError::NotAReplica);
+        }
+        let replica = match hosted {
+            Some(Hosted::Online(replica)) => replica,
+            Some(Hosted::Offline) | None => match self.open(&assignment, live) {
+                Ok(replica) => {
+                    let name = assignment.partition.clone();
+                    changes.push((name, Some(Hosted::Online(Arc::clone(&replica)))));
+                    replica
+                }
+                Err(error) => {
+                    if matches!(error, ReplicaError::Offline) {
+                        changes.push((assignment.partition.clone(), Some(Hosted::Offline)));
+                    }
+                    return Err(error);
+                }
+            },
+        };
+        self.assign(&replica, assignment, live);
+        Ok(())
+    }
+
+    /// Opens the log, creating it if it is not there, and gives it a brain.
+    fn open(
+        &self,
+        assignment: &Assignment,
+        live: &BTreeSet<BrokerId>,
+    ) -> Result<Arc<Replica>, ReplicaError> {
+        let partition = &assignment.partition;
+        let rules = self.topic_rules(&partition.topic);
+        let log = match self.logs.get(partition) {
+            Some(log) => log,
+            // It may lie in the directory that failed; a second one would lose its records.
+            None if !assignment.is_new && self.some_directory_failed() => {
+                return Err(ReplicaError::Offline);
+            }
+            None => {
+                let config = Arc::clone(&rules.log);
+                let created = self
+                    .logs
+                    .get_or_create(partition, assignment.topic_id, config);
+                created.inspect_err(|error| {
+                    tracing::error!(%partition, %error, "cannot create the log");
+                })?
+            }
+        };
+        if log.is_offline() {
+            return Err(ReplicaError::Offline);
+        }
+        let stored = log.topic_id().unwrap_or(TopicId::ZERO);
+        if !stored.is_zero() && !assignment.topic_id.is_zero() && stored != assignment.topic_id {
+            tracing::error!(%partition, %stored, asked = %assignment.topic_id, "topic ids differ");
+            return Err(ReplicaError::InconsistentTopicId);
+        }
+        let checkpoint = self.logs.checkpointed_high_watermark(partition);
+        let checkpoint = checkpoint.max(log.high_watermark());
+        let end = log.log_end_offset();
+        let brain = Partition::new(self.broker, self.brain_rules(&rules), end, checkpoint);
+        let replica = Replica::new(log, assignment.topic_id, rules, brain);
+        let replica = Arc::new(replica);
+        self.step(&replica, Event::LiveBrokers(live.clone()));
+        Ok(replica)
+    }
+
+    fn some_directory_failed(&self) -> bool {
+        self.logs
+            .dir_status()
+            .iter()
+            .any(|dir| dir.offline.is_some())
+    }
+
+    /// Changes the role. Nobody appends meanwhile, and whoever reads or waits looks again.
+    fn assign(&self, replica: &Replica, assignment: Assignment, live: &BTreeSet<BrokerId>) {
+        let Assignment {
+            partition,
+            leader,
+            leadership,
+            ..
+        } = assignment;
+        let leader_epoch = leadership.leader_epoch;
+        let log_end = replica.log.log_end_offset();
+        let event = if leader == Some(self.broker) {
+            let log_start = replica.log.log_start_offset();
+            Event::MadeLeader {
+                leadership,
+                log_start,
+                log_end,
+            }
+        } else if leader.is_some_and(|leader| !live.contains(&leader)) {
+            // Its death is news to us before it is to the controller, whose next word will name
+            // another leader (`Partition.makeFollower`).
+            tracing::warn!(%partition, ?leader, "not following a leader that is not alive");
+            return;
+        } else {
+            Event::MadeFollower {
+                leadership,
+                leader,
+                log_end,
+            }
+        };
+        let _no_appends = replica.leadership.write();
+        let mut state = replica.state();
+        let aftermath = replica.step(&mut state, self.now(), event);
+        state.readers.disturb();
+        drop(state);
+        self.finish(replica, aftermath);
+        tracing::info!(%partition, ?leader, leader_epoch, log_end, "leadership applied");
+    }
+
+    /// Stops replicas, and deletes them where asked (`ReplicaManager.stopReplicas`). Renames
+    /// directories, so it may block.
+    pub fn stop_replicas(&self, stops: Vec<ReplicaStop>) -> Answers {
+        let mut changes = Vec::new();
+        let stop = |stop: ReplicaStop| {
+            let result = self.stop(&stop, &mut changes);
+            (stop.partition, result)
+        };
+        let answers = stops.into_iter().map(stop).collect();
+        self.registry.change(changes);
+        answers
+    }
+
+    fn stop(
+        &self,
+        stop: &ReplicaStop,
+        changes: &mut Vec<(TopicPartition, Option<Hosted>)>,
+    ) -> Result<(), ReplicaError> {
+        let TopicPartition { topic, partition } = &stop.partition;
+        match self.registry.get(topic, *partition) {
+            Some(Hosted::Offline) => return Err(ReplicaError::Offline),
+            Some(Hosted::Online(replica)) => self.stop_replica(&replica, stop)?,
+            None => {}
+        }
+        if !stop.delete {
+            return Ok(());
+        }
+        changes.push((stop.partition.clone(), None));
+        let deleted = self.logs.schedule_delete(&stop.partition);
+        deleted.inspect_err(|error| {
+            tracing::error!(partition = %stop.partition, %error, "cannot delete the log");
+        })?;
+        Ok(())
+    }
+
+    fn stop_replica(&self, replica: &Replica, stop: &ReplicaStop) -> Result<(), ReplicaError> {
+        let _no_appends = replica.leadership.write();
+        let mut state = replica.state();
+        if matches!(state.brain.role(), ottla_partition::Role::Offline) {
+            return Err(ReplicaError::Offline);
+        }
+        if stop
+            .leader_epoch
+            .is_some_and(|epoch| epoch < state.brain.leader_epoch())
+        {
+            return Err(ReplicaError::FencedLeaderEpoch);
+        }
+        let event = Event::MadeFollower {
+            leadership: Leadership {
+                leader_epoch: state.brain.leader_epoch(),
+                partition_epoch: state.brain.partition_epoch(),
+                replicas: state.brain.replicas().clone(),
+                isr: state.brain.replicas().clone(),
+            },
+            leader: None,
+            log_end: replica.log.log_end_offset(),
+        };
+        let aftermath = replica.step(&mut state, self.now(), event);
+        state.readers.disturb();
+        drop(state);
+        self.finish(replica, aftermath);
+        Ok(())
+    }
+}
+
+/// Whether an assignment is news to a replica that is here already (zookeeper.md 4.3).
+fn judge(replica: &Replica, assignment: &Assignment) -> Result<(), ReplicaError> {
+    let (local, asked) = (replica.topic_id, assignment.topic_id);
+    if !local.is_zero() && !asked.is_zero() && local != asked {
+        return Err(ReplicaError::InconsistentTopicId);
+    }
+    let state = replica.state();
+    if matches!(state.brain.role(), ottla_partition::Role::Offline) {
+        return Err(ReplicaError::Offline);
+    }
+    if assignment.leadership.leader_epoch <= state.brain.leader_epoch() {
+        return Err(ReplicaError::StaleLeaderEpoch);
+    }
+    Ok(())
+}

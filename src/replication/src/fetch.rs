@@ -1,0 +1,323 @@
+//! Reads, by the rules of KIP-74, and the decision whether a fetch may be answered already.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ottla_log::{AbortedTransaction, LogSlice, ReadError};
+use ottla_metadata::{BrokerId, LeaderEpoch, Offset, TopicId, TopicName};
+use ottla_partition::{Event, LeaderNeeded, Role};
+
+use crate::completion::Completion;
+use crate::error::{FetchError, PartitionError};
+use crate::manager::ReplicaManager;
+use crate::replica::Replica;
+
+/// What a consumer wants to see of transactions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Isolation {
+    /// Everything committed to the replicas.
+    ReadUncommitted,
+    /// Nothing at or above an open transaction.
+    ReadCommitted,
+}
+
+/// Who fetches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FetchOrigin {
+    /// A consumer, or a tool that debugs as one.
+    Consumer,
+    /// A broker that follows; its offset is its log end.
+    Follower(BrokerId),
+}
+
+/// One partition of a fetch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FetchPartition {
+    /// The topic's name.
+    pub topic: TopicName,
+    /// The topic's id; zero when the request names topics.
+    pub topic_id: TopicId,
+    /// The partition.
+    pub partition: i32,
+    /// From where on.
+    pub fetch_offset: Offset,
+    /// A follower's log start offset, -1 for none.
+    pub log_start_offset: Offset,
+    /// At most so many bytes of this partition.
+    pub max_bytes: usize,
+    /// The leadership the client believes in.
+    pub current_leader_epoch: Option<LeaderEpoch>,
+    /// Epoch of the last record the client has: the leader looks whether histories diverge.
+    pub last_fetched_epoch: Option<LeaderEpoch>,
+}
+
+/// A fetch.
+#[derive(Clone, Debug)]
+pub struct FetchSpec {
+    /// Who fetches.
+    pub origin: FetchOrigin,
+    /// How long to wait for `min_bytes`.
+    pub max_wait: Duration,
+    /// With fewer bytes the answer waits.
+    pub min_bytes: usize,
+    /// At most so many bytes in all.
+    pub max_bytes: usize,
+    /// Versions 0 to 2: limits hold even for the first batch, which then comes cut.
+    pub hard_limits: bool,
+    /// What to see of transactions.
+    pub isolation: Isolation,
+    /// Only leaders may answer (followers always, consumers before version 11).
+    pub leader_only: bool,
+    /// The partitions in the order of the request.
+    pub partitions: Vec<FetchPartition>,
+}
+
+/// Where the histories of the client and of the leader part (KIP-595).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DivergingEpoch {
+    /// The largest epoch the leader knows that is not above the client's.
+    pub epoch: LeaderEpoch,
+    /// Where it ends.
+    pub end_offset: Offset,
+}
+
+/// A partition's part of the answer.
+#[derive(Clone, Debug)]
+pub struct FetchedPartition {
+    /// The high watermark.
+    pub high_watermark: Offset,
+    /// The last stable offset.
+    pub last_stable_offset: Offset,
+    /// The log start offset.
+    pub log_start_offset: Offset,
+    /// The records, if there are any.
+    pub records: Option<LogSlice>,
+    /// Read-committed only: aborted transactions in the range.
+    pub aborted: Option<Vec<AbortedTransaction>>,
+    /// Set when there are no records because the client has to truncate first.
+    pub diverging: Option<DivergingEpoch>,
+}
+
+/// Results of a fetch in the order of its partitions.
+pub type FetchResults = Vec<Result<FetchedPartition, FetchError>>;
+
+/// Where a read must end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ReadBound {
+    LogEnd,
+    HighWatermark,
+    LastStable,
+}
+
+/// One look at all partitions of a fetch.
+pub(crate) struct Look {
+    pub(crate) results: FetchResults,
+    /// Bytes of all records.
+    pub(crate) bytes: usize,
+    /// An error, a divergence, or records that no longer wait would make more of.
+    pub(crate) is_urgent: bool,
+    /// Where each read ended by its bound, to notice what happens before the wait begins.
+    pub(crate) bounds: Vec<Offset>,
+}
+
+impl FetchSpec {
+    pub(crate) fn bound(&self) -> ReadBound {
+        match (self.origin, self.isolation) {
+            (FetchOrigin::Follower(_), _) => ReadBound::LogEnd,
+            (FetchOrigin::Consumer, Isolation::ReadUncommitted) => ReadBound::HighWatermark,
+            (FetchOrigin::Consumer, Isolation::ReadCommitted) => ReadBound::LastStable,
+        }
+    }
+
+    pub(crate) fn is_satisfied_by(&self, look: &Look) -> bool {
+        look.is_urgent || self.partitions.is_empty() || look.bytes >= self.min_bytes
+    }
+}
+
+impl ReplicaManager {
+    /// Reads, now if there is enough to read, else when there is or `max_wait` has passed.
+    pub fn fetch(self: &Arc<Self>, spec: FetchSpec) -> Completion<(FetchSpec, FetchResults)> {
+        let look = self.look(&spec);
+        if spec.max_wait.is_zero() || spec.is_satisfied_by(&look) {
+            return Completion::Ready((spec, look.results));
+        }
+        Completion::Pending(Box::pin(Arc::clone(self).wait_for_data(spec, look)))
+    }
+
+    pub(crate) fn look(&self, spec: &FetchSpec) -> Look {
+        let count = spec.partitions.len();
+        let mut look = Look {
+            results: Vec::with_capacity(count),
+            bytes: 0,
+            is_urgent: false,
+            bounds: Vec::with_capacity(count),
+        };
+        for partition in &spec.partitions {
+            let (result, bound) = match self.read(spec, partition, look.bytes) {
+                Ok(read) => (Ok(read.fetched), read.bound),
+                Err(error) => (Err(error), -1),
+            };
+            match &result {
+                Ok(fetched) => {
+                    look.bytes += fetched.records.as_ref().map_or(0, |records| records.len);
+                    look.is_urgent |= fetched.diverging.is_some();
+                }
+                Err(_) => look.is_urgent = true,
+            }
+            look.results.push(result);
+            look.bounds.push(bound);
+        }
+        if look.bytes > 0 && !look.is_urgent && look.bytes < spec.min_bytes {
+            look.is_urgent = self.any_rolled(spec, &look);
+        }
+        look
+    }
+
+    /// One partition's read. `taken` is what the partitions before it gave.
+    fn read(
+        &self,
+        spec: &FetchSpec,
+        wanted: &FetchPartition,
+        taken: usize,
+    ) -> Result<Read, FetchError> {
+        let replica = self.online(&wanted.topic, wanted.partition)?;
+        if !wanted.topic_id.is_zero()
+            && !replica.topic_id.is_zero()
+            && wanted.topic_id != replica.topic_id
+        {
+            return Err(PartitionError::InconsistentTopicId.into());
+        }
+        let high_watermark = self.admit_reader(&replica, spec, wanted)?;
+        let log = &replica.log;
+        let fetched = FetchedPartition {
+            high_watermark,
+            last_stable_offset: log.last_stable_offset().min(high_watermark),
+            log_start_offset: log.log_start_offset(),
+            records: None,
+            aborted: None,
+            diverging: None,
+        };
+        let bound = match spec.bound() {
+            ReadBound::LogEnd => log.log_end_offset(),
+            ReadBound::HighWatermark => high_watermark,
+            ReadBound::LastStable => fetched.last_stable_offset,
+        };
+        let read = self.read_log(&replica, spec, wanted, taken, Read { fetched, bound });
+        if let Err(FetchError::Read(ReadError::Storage(error))) = &read {
+            self.storage_failed(&replica, error);
+        }
+        let read = read?;
+        if let FetchOrigin::Follower(from) = spec.origin {
+            let (at, log_start) = (wanted.fetch_offset, wanted.log_start_offset);
+            self.step(
+                &replica,
+                Event::FollowerFetched {
+                    from,
+                    at,
+                    log_start,
+                },
+            );
+        }
+        Ok(read)
+    }
+
+    /// Whether this replica may answer this reader; answers its high watermark.
+    fn admit_reader(
+        &self,
+        replica: &Replica,
+        spec: &FetchSpec,
+        wanted: &FetchPartition,
+    ) -> Result<Offset, PartitionError> {
+        let needed = if spec.leader_only {
+            LeaderNeeded::Yes
+        } else {
+            LeaderNeeded::No
+        };
+        let state = replica.state();
+        state
+            .brain
+            .check_epoch(wanted.current_leader_epoch, needed)?;
+        if let (FetchOrigin::Follower(from), Role::Leader(leader)) =
+            (spec.origin, state.brain.role())
+        {
+            if !leader.followers.contains_key(&from) {
+                return Err(match wanted.current_leader_epoch {
+                    Some(_) => PartitionError::UnknownLeaderEpoch,
+                    None => PartitionError::NotLeader,
+                });
+            }
+        }
+        Ok(state.brain.high_watermark())
+    }
+
+    fn read_log(
+        &self,
+        replica: &Replica,
+        spec: &FetchSpec,
+        wanted: &FetchPartition,
+        taken: usize,
+        mut read: Read,
+    ) -> Result<Read, FetchError> {
+        let log = &replica.log;
+        if let Some(epoch) = wanted.last_fetched_epoch {
+            read.fetched.diverging = diverging(replica, epoch, wanted.fetch_offset)?;
+            if read.fetched.diverging.is_some() {
+                return Ok(read);
+            }
+        }
+        let budget = wanted.max_bytes.min(spec.max_bytes.saturating_sub(taken));
+        let min_one = taken == 0 && !spec.hard_limits;
+        let records = log.read(wanted.fetch_offset, budget, read.bound, min_one)?;
+        // A first batch that does not fit is of no use to a client that was promised whole ones.
+        let is_whole = |slice: &LogSlice| spec.hard_limits || slice.first_entry_size <= slice.len;
+        read.fetched.records = records.filter(is_whole);
+        if spec.bound() == ReadBound::LastStable {
+            let aborted = log.aborted_transactions(wanted.fetch_offset, read.bound);
+            read.fetched.aborted = Some(aborted.map_err(ReadError::Storage)?);
+        }
+        Ok(read)
+    }
+
+    /// Whether some partition has the rest of its data in a later segment: then waiting would not
+    /// make this answer longer (`FetchOffset.onOlderSegment`).
+    fn any_rolled(&self, spec: &FetchSpec, look: &Look) -> bool {
+        let fetched = look.results.iter().zip(&look.bounds).zip(&spec.partitions);
+        fetched.into_iter().any(|((result, bound), wanted)| {
+            let Ok(FetchedPartition {
+                records: Some(records),
+                ..
+            }) = result
+            else {
+                return false;
+            };
+            let Ok(replica) = self.online(&wanted.topic, wanted.partition) else {
+                return true;
+            };
+            let last = replica.log.read(bound.saturating_sub(1), 1, *bound, true);
+            matches!(last, Ok(Some(last)) if last.segment_base != records.segment_base)
+        })
+    }
+}
+
+/// A partition's part and the offset at which its bound ended it.
+struct Read {
+    fetched: FetchedPartition,
+    bound: Offset,
+}
+
+/// Where the reader's history and ours part, if they do before its fetch offset (4.4 of KIP-595's
+/// truncation on fetch).
+fn diverging(
+    replica: &Replica,
+    last_fetched_epoch: LeaderEpoch,
+    fetch_offset: Offset,
+) -> Result<Option<DivergingEpoch>, FetchError> {
+    let (epoch, end_offset) = replica.log.epoch_end_offset(last_fetched_epoch);
+    if epoch < 0 || end_offset < 0 {
+        return Err(FetchError::UnknownFetchedEpoch);
+    }
+    if epoch < last_fetched_epoch || end_offset < fetch_offset {
+        return Ok(Some(DivergingEpoch { epoch, end_offset }));
+    }
+    Ok(None)
+}

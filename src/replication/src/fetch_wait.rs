@@ -1,0 +1,81 @@
+//! Long polling: a fetch that has too little to answer waits at every partition it reads.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use crate::fetch::{FetchPartition, FetchResults, FetchSpec, Look, ReadBound};
+use crate::manager::ReplicaManager;
+use crate::readers::FetchWake;
+use crate::replica::Replica;
+
+impl ReplicaManager {
+    pub(crate) async fn wait_for_data(
+        self: Arc<Self>,
+        spec: FetchSpec,
+        mut look: Look,
+    ) -> (FetchSpec, FetchResults) {
+        let deadline = Instant::now() + spec.max_wait;
+        loop {
+            let missing = spec.min_bytes.saturating_sub(look.bytes).max(1);
+            let wake = Arc::new(FetchWake::new(i64::try_from(missing).unwrap_or(i64::MAX)));
+            let places = self.take_places(&spec, &look, &wake);
+            let timed_out = tokio::time::timeout_at(deadline, wake.woken())
+                .await
+                .is_err();
+            drop(places);
+            look = self.look(&spec);
+            if timed_out || wake.has_enough() || spec.is_satisfied_by(&look) {
+                return (spec, look.results);
+            }
+        }
+    }
+
+    fn take_places(&self, spec: &FetchSpec, look: &Look, wake: &Arc<FetchWake>) -> Vec<Place> {
+        let partitions = spec.partitions.iter().zip(&look.bounds);
+        let place = |(wanted, seen): (_, &_)| self.take_place(wanted, spec.bound(), *seen, wake);
+        partitions.filter_map(place).collect()
+    }
+
+    /// Enters the partition's list. If the bound has moved since the look, there is more to see
+    /// already; if the partition is gone, a look will tell.
+    fn take_place(
+        &self,
+        wanted: &FetchPartition,
+        bound: ReadBound,
+        seen: i64,
+        wake: &Arc<FetchWake>,
+    ) -> Option<Place> {
+        let Ok(replica) = self.online(&wanted.topic, wanted.partition) else {
+            wake.look_again();
+            return None;
+        };
+        let mut state = replica.state();
+        let now = match bound {
+            ReadBound::LogEnd => replica.log.log_end_offset(),
+            ReadBound::HighWatermark => state.brain.high_watermark(),
+            ReadBound::LastStable => replica
+                .log
+                .last_stable_offset()
+                .min(state.brain.high_watermark()),
+        };
+        if now != seen {
+            wake.look_again();
+        }
+        let id = state.readers.enter(bound, Arc::clone(wake));
+        drop(state);
+        Some(Place { replica, id })
+    }
+}
+
+/// A place in a partition's list of readers, given up when dropped.
+struct Place {
+    replica: Arc<Replica>,
+    id: u64,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.replica.state().readers.leave(self.id);
+    }
+}

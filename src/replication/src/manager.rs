@@ -1,0 +1,359 @@
+//! The broker's replicas as a whole: what they share, and the tasks that keep them going.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use arc_swap::ArcSwap;
+use ottla_config::TopicConfig;
+use ottla_log::{DirStatus, LogConfig, LogManager, StorageError};
+use ottla_metadata::{BrokerId, ClusterImage, LeaderEpoch, Millis, TopicPartition};
+use ottla_partition::{Event, Rules, StoreOutcome};
+use ottla_records::AppendRules;
+use tokio::runtime::Handle;
+
+use crate::convert::{log_config, millis, record_rules};
+use crate::error::PartitionError;
+use crate::registry::{Hosted, Registry};
+use crate::replica::{Aftermath, Replica};
+
+/// Where topics' configs come from: what is stored for the topic over the broker's defaults.
+pub trait TopicConfigs: Send + Sync + 'static {
+    /// The config of the topic as it is now. Topics without settings of their own have the
+    /// broker's.
+    fn topic(&self, name: &str) -> Arc<TopicConfig>;
+}
+
+/// Where a leader has a changed ISR stored: in ZooKeeper itself, or by the controller.
+pub trait IsrStore: Send + Sync + 'static {
+    /// Begins to store; must not block. The outcome goes to [`ReplicaManager::isr_stored`].
+    fn propose(&self, proposal: IsrProposal);
+}
+
+/// A changed ISR on its way to the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IsrProposal {
+    /// The partition.
+    pub partition: TopicPartition,
+    /// The ISR to store.
+    pub isr: Vec<BrokerId>,
+    /// Epoch of the leadership under which it is proposed.
+    pub leader_epoch: LeaderEpoch,
+    /// The partition epoch that the stored state must still have.
+    pub expected: i32,
+}
+
+/// The broker's settings that replicas go by.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// `replica.lag.time.max.ms`.
+    pub lag_time_max: Duration,
+    /// `replica.lag.max.messages`, if set.
+    pub lag_max_messages: Option<i64>,
+    /// Whether `inter.broker.protocol.version` is at least 2.1: zstd may be stored.
+    pub zstd: bool,
+}
+
+/// Everything a manager is made of.
+pub struct Options {
+    /// This broker.
+    pub broker: BrokerId,
+    /// The logs, loaded.
+    pub logs: Arc<LogManager>,
+    /// The cluster as last published; only read.
+    pub image: Arc<ArcSwap<ClusterImage>>,
+    /// Topics' configs.
+    pub configs: Arc<dyn TopicConfigs>,
+    /// Where changed ISRs go. Without one, proposals are refused, which is right as long as no
+    /// other broker holds replicas.
+    pub isr_store: Option<Arc<dyn IsrStore>>,
+    /// Settings.
+    pub settings: Settings,
+}
+
+/// All replicas of this broker. Shared by every handler; all methods may be called from any task.
+pub struct ReplicaManager {
+    pub(crate) broker: BrokerId,
+    pub(crate) logs: Arc<LogManager>,
+    pub(crate) image: Arc<ArcSwap<ClusterImage>>,
+    pub(crate) configs: Arc<dyn TopicConfigs>,
+    pub(crate) settings: Settings,
+    pub(crate) registry: Registry,
+    isr_store: Option<Arc<dyn IsrStore>>,
+    runtime: Handle,
+    started: Instant,
+}
+
+/// What a topic's config means to its replicas.
+pub(crate) struct TopicRules {
+    pub(crate) log: Arc<LogConfig>,
+    pub(crate) records: AppendRules,
+    pub(crate) min_insync_replicas: usize,
+    pub(crate) deletable: bool,
+}
+
+impl ReplicaManager {
+    /// A manager without partitions: the controller names them. Must be called within the tokio
+    /// runtime whose blocking pool is to be used.
+    pub fn new(options: Options) -> Arc<ReplicaManager> {
+        Arc::new(ReplicaManager {
+            broker: options.broker,
+            logs: options.logs,
+            image: options.image,
+            configs: options.configs,
+            settings: options.settings,
+            registry: Registry::default(),
+            isr_store: options.isr_store,
+            runtime: Handle::current(),
+            started: Instant::now(),
+        })
+    }
+
+    /// The logs.
+    pub fn logs(&self) -> &Arc<LogManager> {
+        &self.logs
+    }
+
+    /// Every log directory with its replicas (DescribeLogDirs). May block.
+    pub fn describe_log_dirs(&self) -> Vec<DirStatus> {
+        self.logs.dir_status()
+    }
+
+    /// Who leads the partition as far as this broker knows, and in which epoch: what answers of
+    /// "not the leader" carry (KIP-951).
+    pub fn current_leader(&self, topic: &str, partition: i32) -> Option<(BrokerId, LeaderEpoch)> {
+        let image = self.image.load();
+        let known = image.partition(topic, partition)?;
+        known.leader.map(|leader| (leader, known.leader_epoch))
+    }
+
+    /// The leader epoch in force at the local replica, if there is one.
+    pub fn leader_epoch(&self, topic: &str, partition: i32) -> Option<LeaderEpoch> {
+        let replica = self.online(topic, partition).ok()?;
+        let epoch = replica.state().brain.leader_epoch();
+        Some(epoch)
+    }
+
+    /// Puts a topic's changed config in force.
+    pub fn update_topic_config(&self, topic: &str) {
+        let rules = self.topic_rules(topic);
+        self.logs.update_config(topic, &rules.log);
+        for replica in self.registry.of_topic(topic) {
+            replica.rules.store(Arc::clone(&rules));
+            self.step(&replica, Event::RulesChanged(self.brain_rules(&rules)));
+        }
+    }
+
+    /// Puts the changed configs of all topics in force: the broker's defaults changed.
+    pub fn update_all_topic_configs(&self) {
+        let topics: BTreeSet<_> = self
+            .registry
+            .online()
+            .iter()
+            .map(|r| Arc::clone(&r.partition.topic))
+            .collect();
+        for topic in topics {
+            self.update_topic_config(&topic);
+        }
+    }
+
+    /// Tells every replica which brokers live.
+    pub fn update_live_brokers(&self, live: &BTreeSet<BrokerId>) {
+        for replica in self.registry.online() {
+            self.step(&replica, Event::LiveBrokers(live.clone()));
+        }
+    }
+
+    /// How an attempt to store a proposed ISR ended.
+    pub fn isr_stored(&self, proposal: &IsrProposal, outcome: StoreOutcome) {
+        let TopicPartition { topic, partition } = &proposal.partition;
+        if let Ok(replica) = self.online(topic, *partition) {
+            let (leader_epoch, expected) = (proposal.leader_epoch, proposal.expected);
+            self.step(
+                &replica,
+                Event::IsrStored {
+                    leader_epoch,
+                    expected,
+                    outcome,
+                },
+            );
+        }
+    }
+
+    /// Keeps logs and replicas in order until dropped: retention, flushes and checkpoints on the
+    /// blocking pool, and the check of who keeps up with the leader.
+    pub async fn run(self: Arc<Self>) {
+        tokio::join!(self.keep_logs(), self.watch_lag());
+    }
+
+    async fn keep_logs(self: &Arc<Self>) {
+        loop {
+            let manager = Arc::clone(self);
+            let housekeeping = self.runtime.spawn_blocking(move || manager.keep_house());
+            let Ok(due) = housekeeping.await else {
+                return; // the runtime is shutting down
+            };
+            let pause = due.saturating_sub(wall_clock()).clamp(100, 60_000);
+            tokio::time::sleep(Duration::from_millis(pause.unsigned_abs())).await;
+        }
+    }
+
+    /// Housekeeping may raise log start offsets, which the brains must know of.
+    fn keep_house(&self) -> Millis {
+        let due = self.logs.housekeeping(wall_clock());
+        for replica in self.registry.online() {
+            if replica.log.is_offline() {
+                self.take_offline(&replica);
+                continue;
+            }
+            let log_start = replica.log.log_start_offset();
+            if replica
+                .state()
+                .brain
+                .leader()
+                .is_some_and(|leader| leader.log_start < log_start)
+            {
+                self.step(&replica, Event::LogStartAdvanced { log_start });
+            }
+        }
+        due
+    }
+
+    async fn watch_lag(&self) {
+        let period = (self.settings.lag_time_max / 2).max(Duration::from_millis(10));
+        loop {
+            tokio::time::sleep(period).await;
+            for replica in self.registry.online() {
+                self.step(&replica, Event::Tick);
+            }
+        }
+    }
+
+    pub(crate) fn runtime(&self) -> &Handle {
+        &self.runtime
+    }
+
+    /// Milliseconds since the manager was made: the brains' clock.
+    pub(crate) fn now(&self) -> Millis {
+        millis(self.started.elapsed())
+    }
+
+    pub(crate) fn topic_rules(&self, topic: &str) -> Arc<TopicRules> {
+        let config = self.configs.topic(topic);
+        let mut records = record_rules(&config);
+        records.zstd_allowed = self.settings.zstd;
+        Arc::new(TopicRules {
+            log: Arc::new(log_config(&config)),
+            records,
+            min_insync_replicas: usize::try_from(config.min_insync_replicas).unwrap_or(usize::MAX),
+            deletable: config.delete,
+        })
+    }
+
+    pub(crate) fn brain_rules(&self, topic: &TopicRules) -> Rules {
+        Rules {
+            min_insync_replicas: topic.min_insync_replicas,
+            lag_max_ms: millis(self.settings.lag_time_max),
+            lag_max_messages: self.settings.lag_max_messages,
+        }
+    }
+
+    /// The replica, or why there is none (`ReplicaManager.getPartitionOrError`).
+    pub(crate) fn online(
+        &self,
+        topic: &str,
+        partition: i32,
+    ) -> Result<Arc<Replica>, PartitionError> {
+        match self.registry.get(topic, partition) {
+            Some(Hosted::Online(replica)) => Ok(replica),
+            Some(Hosted::Offline) => Err(PartitionError::Offline),
+            None if self.image.load().partition(topic, partition).is_some() => {
+                Err(PartitionError::NotLeader)
+            }
+            None => Err(PartitionError::Unknown),
+        }
+    }
+
+    pub(crate) fn step(&self, replica: &Replica, event: Event) {
+        self.step_at(replica, self.now(), event);
+    }
+
+    pub(crate) fn step_at(&self, replica: &Replica, now: Millis, event: Event) {
+        let mut state = replica.state();
+        let aftermath = replica.step(&mut state, now, event);
+        drop(state);
+        self.finish(replica, aftermath);
+    }
+
+    /// Does what a step left to do outside the lock.
+    pub(crate) fn finish(&self, replica: &Replica, aftermath: Aftermath) {
+        if let Some(error) = aftermath.failed {
+            self.storage_failed(replica, &error);
+        }
+        let Some(proposal) = aftermath.proposal else {
+            return;
+        };
+        let proposal = IsrProposal {
+            partition: replica.partition.clone(),
+            isr: proposal.isr.to_vec(),
+            leader_epoch: proposal.leader_epoch,
+            expected: proposal.expected,
+        };
+        tracing::info!(partition = %proposal.partition, isr = ?proposal.isr, "proposing an ISR");
+        match &self.isr_store {
+            Some(store) => store.propose(proposal),
+            None => self.isr_stored(&proposal, StoreOutcome::Refused),
+        }
+    }
+
+    /// A log answered that the disk failed: every replica of that directory goes offline, the
+    /// broker stays.
+    pub(crate) fn storage_failed(&self, replica: &Replica, error: &StorageError) {
+        match error {
+            StorageError::Closed(_) => return,
+            StorageError::Io { .. } => {
+                tracing::error!(partition = %replica.partition, error = %ErrorChain(error), "log failed");
+            }
+            StorageError::Offline(_) => {}
+        }
+        for replica in self.registry.online() {
+            if replica.log.is_offline() {
+                self.take_offline(&replica);
+            }
+        }
+    }
+
+    fn take_offline(&self, replica: &Replica) {
+        let mut state = replica.state();
+        if matches!(state.brain.role(), ottla_partition::Role::Offline) {
+            return;
+        }
+        let aftermath = replica.step(&mut state, self.now(), Event::WentOffline);
+        state.readers.disturb();
+        drop(state);
+        tracing::error!(partition = %replica.partition, "replica is offline: its log directory failed");
+        self.finish(replica, aftermath);
+    }
+}
+
+/// An error with its causes on one line.
+struct ErrorChain<'a>(&'a dyn std::error::Error);
+
+impl std::fmt::Display for ErrorChain<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut cause = self.0.source();
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
+}
+
+/// Milliseconds since the Unix epoch: the clock of timestamps.
+pub(crate) fn wall_clock() -> Millis {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, millis)
+}

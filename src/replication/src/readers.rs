@@ -1,0 +1,136 @@
+//! Fetches that wait at a partition for data.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+
+use ottla_metadata::Offset;
+use tokio::sync::Notify;
+
+use crate::fetch::ReadBound;
+
+/// The shared part of a waiting fetch. It is woken once, by whoever finds that it has enough.
+pub(crate) struct FetchWake {
+    missing: AtomicI64,
+    enough: AtomicBool,
+    notify: Notify,
+}
+
+impl FetchWake {
+    pub(crate) fn new(missing: i64) -> FetchWake {
+        FetchWake {
+            missing: AtomicI64::new(missing),
+            enough: AtomicBool::new(false),
+            notify: Notify::new(),
+        }
+    }
+
+    /// So many bytes more can be read. Answers whether that made it enough.
+    fn grow(&self, bytes: u64) -> bool {
+        let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+        let before = self.missing.fetch_sub(bytes, Ordering::AcqRel);
+        let enough = before <= bytes;
+        if enough {
+            self.enough.store(true, Ordering::Release);
+            self.notify.notify_one();
+        }
+        enough
+    }
+
+    /// Something changed that only a fresh look can judge.
+    pub(crate) fn look_again(&self) {
+        self.notify.notify_one();
+    }
+
+    pub(crate) async fn woken(&self) {
+        self.notify.notified().await;
+    }
+
+    /// Whether it was woken because enough can be read.
+    pub(crate) fn has_enough(&self) -> bool {
+        self.enough.load(Ordering::Acquire)
+    }
+}
+
+struct Reader {
+    id: u64,
+    bound: ReadBound,
+    wake: Arc<FetchWake>,
+}
+
+/// Sets appended above the high watermark that are remembered one by one; older ones are merged.
+const MAX_UNSEEN: usize = 4096;
+
+/// Everybody who waits at one partition, and how many bytes they cannot see yet.
+#[derive(Default)]
+pub(crate) struct Readers {
+    waiting: Vec<Reader>,
+    next_id: u64,
+    /// End offset and size of each set appended above the high watermark.
+    unseen: VecDeque<(Offset, u64)>,
+}
+
+impl Readers {
+    pub(crate) fn enter(&mut self, bound: ReadBound, wake: Arc<FetchWake>) -> u64 {
+        self.next_id += 1;
+        self.waiting.push(Reader {
+            id: self.next_id,
+            bound,
+            wake,
+        });
+        self.next_id
+    }
+
+    pub(crate) fn leave(&mut self, id: u64) {
+        self.waiting.retain(|reader| reader.id != id);
+    }
+
+    /// A set was appended. Readers bounded by the log end see it now, others when the watermark
+    /// passes it.
+    pub(crate) fn appended(&mut self, end: Offset, bytes: u64) {
+        if self.unseen.len() >= MAX_UNSEEN {
+            let oldest = self.unseen.pop_front().map_or(0, |(_, bytes)| bytes);
+            if let Some((_, next)) = self.unseen.front_mut() {
+                *next += oldest;
+            }
+        }
+        self.unseen.push_back((end, bytes));
+        self.waiting
+            .retain(|r| r.bound != ReadBound::LogEnd || !r.wake.grow(bytes));
+    }
+
+    /// The watermark rose to `offset`.
+    pub(crate) fn committed(&mut self, offset: Offset) {
+        let mut bytes = 0;
+        while let Some((_, size)) = self.unseen.front().filter(|(end, _)| *end <= offset) {
+            bytes += size;
+            self.unseen.pop_front();
+        }
+        self.waiting.retain(|reader| match reader.bound {
+            ReadBound::LogEnd => true,
+            ReadBound::HighWatermark => !reader.wake.grow(bytes),
+            // The last stable offset may have moved by less, or by more.
+            ReadBound::LastStable => {
+                reader.wake.look_again();
+                false
+            }
+        });
+    }
+
+    /// Something else changed: everybody looks again.
+    pub(crate) fn disturb(&mut self) {
+        for reader in self.waiting.drain(..) {
+            reader.wake.look_again();
+        }
+    }
+
+    /// The log was cut or replaced: what was unseen is gone.
+    pub(crate) fn forget_unseen(&mut self) {
+        self.unseen.clear();
+    }
+
+    #[cfg(test)]
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+}
