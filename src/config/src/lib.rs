@@ -1,11 +1,22 @@
 //! Everything a broker can be told: one table of keys, and what is made of it.
+//!
+//! [`broker_keys`] and [`topic_keys`] are the table. [`ServerConfig::load`] reads a file against
+//! it, [`ServerConfig::with_dynamic`] adds what ZooKeeper holds, [`TopicConfig::resolve`] puts a
+//! topic's settings on top, `describe_*` answer DescribeConfigs, [`reference`] writes the manual.
+//!
+//! Nothing here knows who reads a value; other crates take the fields they need.
+
 mod build;
+mod change;
 mod checks;
+mod describe;
+mod dynamic;
 mod error;
 mod key;
 mod legacy;
 mod listeners;
 mod properties;
+pub mod reference;
 mod server;
 mod settings;
 mod table;
@@ -14,6 +25,9 @@ mod topic;
 mod value;
 mod version;
 
+pub use change::{Operation, apply};
+pub use describe::{ConfigEntry, ConfigSource, ConfigSynonym};
+pub use dynamic::Target;
 pub use error::{ChangeError, ConfigError, InvalidValue, Origin, Warning};
 pub use key::{Check, Importance, KeyDef, Synonym, Unit, Update, ValueType};
 pub use server::{

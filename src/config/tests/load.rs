@@ -9,9 +9,9 @@ use ottla_config::{
 use ottla_metadata::BrokerId;
 
 fn load(name: &str, text: &str) -> Result<(ServerConfig, Vec<Warning>), ConfigError> {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = tempfile::tempdir().expect("a temporary directory");
     let path = dir.path().join(name);
-    std::fs::write(&path, text).unwrap();
+    std::fs::write(&path, text).expect("the file is written");
     ServerConfig::load(&path, &[])
 }
 
@@ -181,7 +181,7 @@ fn a_bad_value_names_file_line_key_value_and_remedy() {
 
 #[test]
 fn overrides_beat_the_file() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = tempfile::tempdir().expect("a temporary directory");
     let path = dir.path().join("s.properties");
     std::fs::write(&path, FAMILIAR).unwrap();
     let overrides = [("broker.id".to_owned(), "7".to_owned())];
