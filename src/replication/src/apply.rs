@@ -174,6 +174,7 @@ impl ReplicaManager {
         let mut state = replica.state();
         let aftermath = replica.step(&mut state, self.now(), event);
         state.readers.disturb();
+        state.readers.forget_unseen();
         drop(state);
         self.finish(replica, aftermath);
         tracing::info!(%partition, ?leader, leader_epoch, log_end, "leadership applied");

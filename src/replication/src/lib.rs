@@ -33,10 +33,11 @@ pub use error::{
     DeleteRecordsError, FetchError, ListOffsetsError, PartitionError, ProduceError, ReplicaError,
 };
 pub use fetch::{
-    DivergingEpoch, FetchOrigin, FetchPartition, FetchSpec, FetchedPartition, Isolation,
+    DivergingEpoch, FetchOrigin, FetchPartition, FetchResults, FetchSpec, FetchedPartition,
+    Isolation,
 };
 pub use manager::{IsrProposal, IsrStore, Options, ReplicaManager, Settings, TopicConfigs};
 pub use offsets::{EpochEnd, OffsetAnswer, OffsetQuery, OffsetTarget};
 pub use produce::{Produce, ProduceOptions, ProduceResults, Produced, RequiredAcks};
 
-pub use ottla_partition::StoreOutcome;
+pub use ottla_partition::{Leadership, StoreOutcome};

@@ -124,7 +124,7 @@ impl Readers {
         }
     }
 
-    /// The log was cut or replaced: what was unseen is gone.
+    /// The role changed: readers begin anew, and what was unseen may be cut off.
     pub(crate) fn forget_unseen(&mut self) {
         self.unseen.clear();
     }

@@ -1,0 +1,47 @@
+//! What is served.
+
+use std::sync::Arc;
+
+use ottla_network::{Answer, Request};
+use ottla_protocol::{ApiKey, ApiVersionRange};
+
+use crate::context::Context;
+
+/// One API: its number, the versions served, and the code that answers. Each handler file holds
+/// one as `API`.
+pub(crate) struct Api {
+    pub(crate) key: ApiKey,
+    pub(crate) versions: ApiVersionRange,
+    pub(crate) handle: fn(&Arc<Context>, Request) -> Answer,
+}
+
+/// Everything that is served, and so advertised, in the order of the keys.
+pub(crate) static SERVED: &[&Api] = &[];
+
+/// The API with this number, if it is served.
+pub(crate) fn find(key: ApiKey) -> Option<&'static Api> {
+    SERVED.iter().find(|api| api.key == key).copied()
+}
+
+/// Versions from `min` to `max`.
+pub(crate) const fn versions(min: i16, max: i16) -> ApiVersionRange {
+    ApiVersionRange { min, max }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn apis_are_listed_once_and_in_versions_that_exist() {
+        assert!(SERVED.windows(2).all(|pair| pair[0].key < pair[1].key));
+        for api in SERVED {
+            let known = api.key.versions();
+            assert!(
+                known.min <= api.versions.min && api.versions.max <= known.max,
+                "{}",
+                api.key
+            );
+        }
+    }
+}

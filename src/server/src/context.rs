@@ -1,0 +1,47 @@
+//! What handlers work on.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use ottla_cluster::Cluster;
+use ottla_config::ServerConfig;
+use ottla_metadata::BrokerId;
+use ottla_replication::ReplicaManager;
+
+/// The drivers, running.
+pub struct Parts {
+    /// This broker's id.
+    pub broker: BrokerId,
+    /// The replicas here.
+    pub replicas: Arc<ReplicaManager>,
+    /// The cluster.
+    pub cluster: Cluster,
+    /// The configuration in force: the file's with what ZooKeeper holds on top.
+    pub config: Arc<ArcSwap<ServerConfig>>,
+}
+
+/// Everything a handler may use. Shared by all connections.
+pub struct Context {
+    pub(crate) broker: BrokerId,
+    pub(crate) replicas: Arc<ReplicaManager>,
+    pub(crate) cluster: Cluster,
+    pub(crate) config: Arc<ArcSwap<ServerConfig>>,
+}
+
+impl Context {
+    /// Puts the parts together.
+    pub fn new(parts: Parts) -> Arc<Context> {
+        let Parts {
+            broker,
+            replicas,
+            cluster,
+            config,
+        } = parts;
+        Arc::new(Context {
+            broker,
+            replicas,
+            cluster,
+            config,
+        })
+    }
+}

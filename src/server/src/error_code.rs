@@ -1,0 +1,108 @@
+//! Where errors become protocol codes: one `match` per error type, without a wildcard arm, so that
+//! a new variant does not compile until somebody has chosen its code.
+
+use ottla_log::{AppendError, ReadError, StorageError};
+use ottla_protocol::ErrorCode;
+use ottla_records::InvalidRecords;
+use ottla_replication::{
+    DeleteRecordsError, FetchError, ListOffsetsError, PartitionError, ProduceError,
+};
+
+pub(crate) fn partition(error: PartitionError) -> ErrorCode {
+    match error {
+        PartitionError::Unknown => ErrorCode::UnknownTopicOrPartition,
+        PartitionError::NotLeader => ErrorCode::NotLeaderOrFollower,
+        PartitionError::FencedLeaderEpoch => ErrorCode::FencedLeaderEpoch,
+        PartitionError::UnknownLeaderEpoch => ErrorCode::UnknownLeaderEpoch,
+        PartitionError::InconsistentTopicId => ErrorCode::InconsistentTopicId,
+        PartitionError::Offline => ErrorCode::KafkaStorageError,
+    }
+}
+
+pub(crate) fn produce(error: &ProduceError) -> ErrorCode {
+    match error {
+        ProduceError::Partition(error) => partition(*error),
+        ProduceError::InternalTopic => ErrorCode::InvalidTopicException,
+        ProduceError::NotEnoughReplicas { .. } => ErrorCode::NotEnoughReplicas,
+        ProduceError::NotEnoughReplicasAfterAppend => ErrorCode::NotEnoughReplicasAfterAppend,
+        ProduceError::TimedOut => ErrorCode::RequestTimedOut,
+        ProduceError::Records(error) => records(error),
+        ProduceError::Append(error) => append(error),
+    }
+}
+
+fn records(error: &InvalidRecords) -> ErrorCode {
+    match error {
+        InvalidRecords::Corrupt(_) => ErrorCode::CorruptMessage,
+        InvalidRecords::Invalid { .. } | InvalidRecords::Decompress { .. } => {
+            ErrorCode::InvalidRecord
+        }
+        InvalidRecords::InvalidTimestamp { .. } => ErrorCode::InvalidTimestamp,
+        InvalidRecords::TooLarge { .. } => ErrorCode::MessageTooLarge,
+        InvalidRecords::ListTooLarge { .. } => ErrorCode::RecordListTooLarge,
+        InvalidRecords::UnsupportedCompression { .. } => ErrorCode::UnsupportedCompressionType,
+        InvalidRecords::UnsupportedForFormat { .. } => ErrorCode::UnsupportedForMessageFormat,
+    }
+}
+
+fn append(error: &AppendError) -> ErrorCode {
+    match error {
+        AppendError::InvalidProducerEpoch { .. } => ErrorCode::InvalidProducerEpoch,
+        AppendError::OutOfOrderSequence { .. } => ErrorCode::OutOfOrderSequenceNumber,
+        AppendError::InvalidTxnState(_) => ErrorCode::InvalidTxnState,
+        AppendError::TransactionCoordinatorFenced { .. } => ErrorCode::TransactionCoordinatorFenced,
+        AppendError::UnexpectedOffset { .. } => ErrorCode::UnknownServerError,
+        AppendError::SetTooLarge { .. } => ErrorCode::RecordListTooLarge,
+        AppendError::Storage(error) => storage(error),
+    }
+}
+
+/// A log that was closed or deleted has gone to another broker, or is about to.
+pub(crate) fn storage(error: &StorageError) -> ErrorCode {
+    match error {
+        StorageError::Io { .. } | StorageError::Offline(_) => ErrorCode::KafkaStorageError,
+        StorageError::Closed(_) => ErrorCode::NotLeaderOrFollower,
+    }
+}
+
+pub(crate) fn read(error: &ReadError) -> ErrorCode {
+    match error {
+        ReadError::OffsetOutOfRange { .. } => ErrorCode::OffsetOutOfRange,
+        ReadError::Corrupt { .. } => ErrorCode::CorruptMessage,
+        ReadError::Storage(error) => storage(error),
+    }
+}
+
+/// Versions 5 and before do not know of failed disks.
+pub(crate) fn fetch(error: &FetchError, version: i16) -> ErrorCode {
+    let code = match error {
+        FetchError::Partition(error) => partition(*error),
+        FetchError::UnknownFetchedEpoch => ErrorCode::OffsetOutOfRange,
+        FetchError::Read(error) => read(error),
+    };
+    match code {
+        ErrorCode::KafkaStorageError if version <= 5 => ErrorCode::NotLeaderOrFollower,
+        code => code,
+    }
+}
+
+/// Versions 4 and before do not know of an offset that is not available yet.
+pub(crate) fn list_offsets(error: &ListOffsetsError, version: i16) -> ErrorCode {
+    match error {
+        ListOffsetsError::Partition(error) => partition(*error),
+        ListOffsetsError::NotAvailable if version < 5 => ErrorCode::LeaderNotAvailable,
+        ListOffsetsError::NotAvailable => ErrorCode::OffsetNotAvailable,
+        ListOffsetsError::Read(error) => read(error),
+    }
+}
+
+pub(crate) fn delete_records(error: &DeleteRecordsError) -> ErrorCode {
+    match error {
+        DeleteRecordsError::Partition(error) => partition(*error),
+        DeleteRecordsError::OffsetOutOfRange => ErrorCode::OffsetOutOfRange,
+        DeleteRecordsError::NotDeletable => ErrorCode::PolicyViolation,
+        DeleteRecordsError::InternalTopic => ErrorCode::InvalidTopicException,
+        DeleteRecordsError::TimedOut => ErrorCode::RequestTimedOut,
+        DeleteRecordsError::Storage(error) => storage(error),
+    }
+}

@@ -1,0 +1,53 @@
+//! What every handler of a cold API begins and ends with.
+
+use ottla_network::{Answer, CloseReason, Request};
+use ottla_protocol::layout::Guarded;
+use ottla_protocol::{
+    DecodeError, Encodable, Request as Message, RequestHeader, ResponseBody, decode_request,
+    encode_response,
+};
+
+/// Decodes the request's body.
+///
+/// # Errors
+/// The answer to a body that is not what it claims to be: as in Kafka, the connection is closed.
+pub(crate) fn decode<R: Message + Guarded>(request: &Request) -> Result<R, Answer> {
+    decode_request(request.header.api_version, request.body.clone())
+        .map_err(|error| malformed(&request.header, &error))
+}
+
+/// The answer to a request that cannot be decoded.
+pub(crate) fn malformed(header: &RequestHeader, error: &DecodeError) -> Answer {
+    let (api, version) = (header.api, header.api_version);
+    Answer::Close(CloseReason(format!("{api} version {version}: {error}")))
+}
+
+/// Encodes a response in the version of its request.
+pub(crate) fn encode<M: Encodable + Guarded>(
+    header: &RequestHeader,
+    response: &M,
+) -> Option<ResponseBody> {
+    match encode_response(header, response) {
+        Ok(body) => Some(body),
+        Err(error) => {
+            tracing::error!(api = %header.api, version = header.api_version, %error, "no response");
+            None
+        }
+    }
+}
+
+/// Answers at once.
+pub(crate) fn now<M: Encodable + Guarded>(header: &RequestHeader, response: &M) -> Answer {
+    match encode(header, response) {
+        Some(body) => Answer::Now(body),
+        None => Answer::Close(CloseReason("the response cannot be encoded".to_owned())),
+    }
+}
+
+/// Answers when `response` is there.
+pub(crate) fn later<M: Encodable + Guarded>(
+    header: RequestHeader,
+    response: impl Future<Output = M> + Send + 'static,
+) -> Answer {
+    Answer::Later(Box::pin(async move { encode(&header, &response.await) }))
+}
