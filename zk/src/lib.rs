@@ -22,6 +22,8 @@ mod notification;
 mod path;
 mod record;
 mod session;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 mod topic;
 mod watch;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::Instant;
 use zookeeper_client::{Client, SessionState as ClientState};
 
 use crate::connect::{ConnectString, ZkConfig, connect_once};
@@ -87,6 +88,9 @@ pub(crate) struct Sessions {
     current: watch::Sender<Current>,
     events: watch::Sender<SessionEvent>,
     stop: watch::Sender<bool>,
+    /// Tests end a session through this as if it had timed out.
+    #[cfg(feature = "testing")]
+    pub(crate) expire: tokio::sync::Notify,
     pub(crate) subscribers: Arc<Subscribers>,
 }
 
@@ -103,6 +107,8 @@ impl Sessions {
             events: watch::Sender::new(session.connected()),
             current: watch::Sender::new(Current::Live(session.clone())),
             stop: watch::Sender::new(false),
+            #[cfg(feature = "testing")]
+            expire: tokio::sync::Notify::new(),
             subscribers,
         });
         tokio::spawn(keep(Arc::clone(&sessions), session, config, to));
@@ -122,9 +128,14 @@ impl Sessions {
         self.events.subscribe()
     }
 
+    /// Asks the keeper to end the session.
+    pub(crate) fn stop(&self) {
+        self.stop.send_replace(true);
+    }
+
     /// Asks the keeper to end the session and waits until the server has confirmed it.
     pub(crate) async fn close(&self, patience: Duration) {
-        self.stop.send_replace(true);
+        self.stop();
         let mut events = self.events.subscribe();
         let closed = events.wait_for(|event| *event == SessionEvent::Closed);
         if tokio::time::timeout(patience, closed).await.is_err() {
@@ -142,24 +153,32 @@ async fn keep(sessions: Arc<Sessions>, first: Session, config: ZkConfig, to: Con
     let mut stop = sessions.stop.subscribe();
     let mut session = first;
     loop {
-        let stopped = tokio::select! {
+        let opened = Instant::now();
+        let why = tokio::select! {
             biased;
-            _ = stop.wait_for(|stop| *stop) => true,
-            () = until_ended(&sessions, &session) => false,
+            _ = stop.wait_for(|stop| *stop) => Ended::Stopped,
+            () = expire_asked(&sessions) => Ended::ByTest,
+            () = follow(&sessions, &session) => Ended::Expired,
         };
-        if stopped {
-            end(&sessions, session).await;
-            return;
-        }
         let generation = session.generation;
-        drop(session);
-        sessions.current.send_replace(Current::Expired);
+        match why {
+            Ended::Stopped => {
+                end(&sessions, session, Current::Closed).await;
+                sessions.announce(SessionEvent::Closed);
+                return;
+            }
+            Ended::ByTest => end(&sessions, session, Current::Expired).await,
+            Ended::Expired => {
+                sessions.current.send_replace(Current::Expired);
+                drop(session);
+            }
+        }
         tracing::warn!(generation, "the ZooKeeper session has expired");
         sessions.announce(SessionEvent::Expired { generation });
         let next = tokio::select! {
             biased;
             _ = stop.wait_for(|stop| *stop) => None,
-            client = reopen(&config, &to) => Some(client),
+            client = reopen(&config, &to, opened) => Some(client),
         };
         let Some(client) = next else {
             sessions.current.send_replace(Current::Closed);
@@ -179,8 +198,25 @@ async fn keep(sessions: Arc<Sessions>, first: Session, config: ZkConfig, to: Con
     }
 }
 
+/// How a session came to its end.
+enum Ended {
+    Stopped,
+    Expired,
+    ByTest,
+}
+
+#[cfg(feature = "testing")]
+async fn expire_asked(sessions: &Sessions) {
+    sessions.expire.notified().await;
+}
+
+#[cfg(not(feature = "testing"))]
+async fn expire_asked(_: &Sessions) {
+    std::future::pending().await
+}
+
 /// Passes on the comings and goings of the connection and returns when the session has ended.
-async fn until_ended(sessions: &Sessions, session: &Session) {
+async fn follow(sessions: &Sessions, session: &Session) {
     let mut states = session.client.state_watcher();
     // A change between the connect and this watcher must not be missed.
     let mut state = session.client.state();
@@ -198,8 +234,13 @@ async fn until_ended(sessions: &Sessions, session: &Session) {
     }
 }
 
-async fn reopen(config: &ZkConfig, to: &ConnectString) -> Client {
+/// Tries until ZooKeeper is back. A session that ended as soon as it began is not followed by the
+/// next one at once.
+async fn reopen(config: &ZkConfig, to: &ConnectString, last_opened: Instant) -> Client {
     let mut backoff = FIRST_BACKOFF;
+    if last_opened.elapsed() < MAX_BACKOFF {
+        tokio::time::sleep(backoff).await;
+    }
     loop {
         match connect_once(config, to).await {
             Ok(client) => return client,
@@ -210,14 +251,14 @@ async fn reopen(config: &ZkConfig, to: &ConnectString) -> Client {
     }
 }
 
-/// The session is closed by the crate when its last client handle is dropped.
-async fn end(sessions: &Sessions, session: Session) {
+/// Lets go of a session. The crate closes it when the last handle of its client is dropped, and
+/// this waits for that.
+async fn end(sessions: &Sessions, session: Session, then: Current) {
     let mut states = session.client.state_watcher();
     let mut state = session.client.state();
-    sessions.current.send_replace(Current::Closed);
+    sessions.current.send_replace(then);
     drop(session);
     while !state.is_terminated() {
         state = states.changed().await;
     }
-    sessions.announce(SessionEvent::Closed);
 }

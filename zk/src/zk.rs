@@ -35,6 +35,13 @@ pub(crate) struct Inner {
     chroot: String,
 }
 
+/// Whoever drops the last handle without closing it gets a closed session all the same.
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.sessions.stop();
+    }
+}
+
 impl Zk {
     /// Connects, and creates the chroot where the connect string has one.
     ///
