@@ -1,15 +1,39 @@
 //! Walking entries, and telling whether one is intact.
 
+use crate::crc;
 use crate::error::CorruptBatch;
+use crate::format::{LOG_OVERHEAD, MIN_ENTRY_SIZE, Magic};
 use crate::header::{self, BatchHeader};
+use crate::message::{self, Message};
 
 /// Checks one whole entry: frame, size, checksum, and for v0 and v1 that key and value lie inside.
 ///
 /// # Errors
 /// Whatever is wrong; also when `batch` is longer or shorter than the entry.
 pub fn verify(batch: &[u8]) -> Result<BatchHeader, CorruptBatch> {
-    let _ = batch;
-    todo!()
+    let Some((size, magic)) = header::frame(batch)? else {
+        return Err(CorruptBatch::WrongLength {
+            expected: LOG_OVERHEAD + MIN_ENTRY_SIZE,
+            actual: batch.len(),
+        });
+    };
+    if size != batch.len() {
+        return Err(CorruptBatch::WrongLength {
+            expected: size,
+            actual: batch.len(),
+        });
+    }
+    // The checksum first: a flipped bit is corruption, not an unknown codec.
+    match magic {
+        Magic::V0 | Magic::V1 => {
+            message::check_crc(batch)?;
+            Message::parse(batch).map(|message| message.header)
+        }
+        Magic::V2 => {
+            crc::check_batch_crc(batch)?;
+            BatchHeader::parse(batch)?.ok_or(CorruptBatch::FieldPastEnd)
+        }
+    }
 }
 
 /// The whole entries in `bytes`, in order. A partial entry at the end just ends the walk, as in Kafka; a broken frame yields an error and ends it.

@@ -1,7 +1,11 @@
 //! Converting stored records for fetches of old clients.
 
-use crate::error::ConvertError;
-use crate::format::Magic;
+use crate::batches::batches;
+use crate::builder::{BatchBuilder, BatchOptions};
+use crate::error::{ConvertError, CorruptBatch, ReadError};
+use crate::format::{Compression, MAX_HEADER_SIZE, Magic, TimestampType};
+use crate::header::BatchHeader;
+use crate::record::RecordCursor;
 
 /// What is sent when nothing survives conversion, in bytes: enough for a client to see that there is an entry it cannot hold.
 pub const OVERFLOW_MIN_BYTES: usize = 12;
@@ -19,6 +23,90 @@ pub fn down_convert(
     target: Magic,
     fetch_offset: i64,
 ) -> Result<Vec<u8>, ConvertError> {
-    let _ = (records, target, fetch_offset);
-    todo!()
+    let mut out = Vec::new();
+    // Set by the first batch of which anything is left.
+    let mut announced = None;
+    let mut size_if_empty = 0;
+    for batch in batches(records) {
+        size_if_empty = OVERFLOW_MIN_BYTES;
+        match batch
+            .map_err(|corrupt| ReadError::from(corrupt).into())
+            .and_then(|batch| convert(batch, target, fetch_offset))
+        {
+            Ok(converted) => out.extend_from_slice(&converted),
+            Err(error) if announced.is_none() => return Err(error),
+            Err(_) => break,
+        }
+        if announced.is_none() && !out.is_empty() {
+            announced = Some(out.len().max(records.len()));
+        }
+        if announced.is_some_and(|size| out.len() >= size) {
+            break;
+        }
+    }
+    pad_to(&mut out, announced.unwrap_or(size_if_empty));
+    Ok(out)
+}
+
+/// Cuts `out` to `announced` bytes, or fills it up with the start of an entry that claims to be larger than what is left.
+pub fn pad_to(out: &mut Vec<u8>, announced: usize) {
+    let left = announced.saturating_sub(out.len());
+    if left > 0 {
+        let claim = i32::try_from(left + 1)
+            .unwrap_or(i32::MAX)
+            .max(i32::try_from(MAX_HEADER_SIZE).unwrap_or(i32::MAX));
+        out.extend_from_slice(&(-1_i64).to_be_bytes());
+        out.extend_from_slice(&claim.to_be_bytes());
+    }
+    out.resize(announced, 0);
+}
+
+/// One entry in the target's format; nothing if none of its records has a form there.
+fn convert(batch: &[u8], target: Magic, fetch_offset: i64) -> Result<Vec<u8>, ConvertError> {
+    let header = BatchHeader::parse(batch)
+        .and_then(|header| header.ok_or(CorruptBatch::FieldPastEnd))
+        .map_err(ReadError::from)?;
+    if target < Magic::V2 && header.is_control() {
+        return Ok(Vec::new());
+    }
+    if target < Magic::V2 && header.compression() == Compression::Zstd {
+        return Err(ConvertError::UnsupportedCompression);
+    }
+    if header.magic() <= target {
+        return Ok(batch.to_vec());
+    }
+    let mut cursor = RecordCursor::new(batch)?;
+    let mut builder = None;
+    while let Some(record) = cursor.next()? {
+        // A compressed batch stays one entry, so it is converted whole.
+        if header.compression() == Compression::None && record.offset < fetch_offset {
+            continue;
+        }
+        let builder = match &mut builder {
+            Some(builder) => builder,
+            none => none.insert(BatchBuilder::new(options(&header, target, record.offset))?),
+        };
+        builder.append_at(
+            record.offset,
+            record.timestamp,
+            record.key,
+            record.value,
+            &[],
+        )?;
+    }
+    Ok(builder.map_or(Ok(Vec::new()), BatchBuilder::build)?)
+}
+
+fn options(header: &BatchHeader, target: Magic, base_offset: i64) -> BatchOptions {
+    BatchOptions {
+        magic: target,
+        compression: header.compression(),
+        level: header.compression().default_level(),
+        base_offset,
+        log_append_time_ms: match header.timestamp_type() {
+            TimestampType::Create => None,
+            TimestampType::LogAppend => Some(header.max_timestamp()),
+        },
+        ..BatchOptions::default()
+    }
 }

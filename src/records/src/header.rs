@@ -195,6 +195,11 @@ impl BatchHeader {
         })
     }
 
+    /// `baseSequence`; -1 in v0 and v1 and without idempotence.
+    pub fn base_sequence(&self) -> i32 {
+        self.base_sequence
+    }
+
     /// Part of a transaction (data or marker).
     pub fn is_transactional(&self) -> bool {
         self.has(v2::TRANSACTIONAL_BIT)

@@ -18,22 +18,28 @@
 
 mod append_set;
 mod batches;
+mod body;
 mod builder;
+mod codec;
 mod control;
+mod crc;
 mod down_convert;
 mod error;
 mod format;
 mod header;
+mod message;
 mod record;
 mod rules;
+mod source;
 mod validate;
+mod varint;
 mod wire;
 
 pub use append_set::{AppendSet, BatchInfo};
 pub use batches::{Batches, batches, verify};
 pub use builder::{BatchBuilder, BatchOptions};
 pub use control::{ControlRecord, control_record};
-pub use down_convert::{OVERFLOW_MIN_BYTES, down_convert};
+pub use down_convert::{OVERFLOW_MIN_BYTES, down_convert, pad_to};
 pub use error::{
     BuildError, ConvertError, CorruptBatch, DecompressError, InvalidRecord, InvalidRecords,
     ReadError,

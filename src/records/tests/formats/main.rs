@@ -1,0 +1,4 @@
+//! The record formats, through the public interface.
+
+mod golden;
+mod support;
