@@ -6,6 +6,7 @@ use ottla_network::{Answer, Request};
 use ottla_protocol::{ApiKey, ApiVersionRange};
 
 use crate::context::Context;
+use crate::handlers;
 
 /// One API: its number, the versions served, and the code that answers. Each handler file holds
 /// one as `API`.
@@ -16,7 +17,7 @@ pub(crate) struct Api {
 }
 
 /// Everything that is served, and so advertised, in the order of the keys.
-pub(crate) static SERVED: &[&Api] = &[];
+pub(crate) static SERVED: &[&Api] = &[&handlers::api_versions::API];
 
 /// The API with this number, if it is served.
 pub(crate) fn find(key: ApiKey) -> Option<&'static Api> {

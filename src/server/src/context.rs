@@ -8,6 +8,8 @@ use ottla_config::ServerConfig;
 use ottla_metadata::BrokerId;
 use ottla_replication::ReplicaManager;
 
+use crate::cluster_port::ClusterPort;
+
 /// The drivers, running.
 pub struct Parts {
     /// This broker's id.
@@ -24,7 +26,7 @@ pub struct Parts {
 pub struct Context {
     pub(crate) broker: BrokerId,
     pub(crate) replicas: Arc<ReplicaManager>,
-    pub(crate) cluster: Cluster,
+    pub(crate) cluster: Arc<dyn ClusterPort>,
     pub(crate) config: Arc<ArcSwap<ServerConfig>>,
 }
 
@@ -40,7 +42,7 @@ impl Context {
         Arc::new(Context {
             broker,
             replicas,
-            cluster,
+            cluster: Arc::new(cluster),
             config,
         })
     }

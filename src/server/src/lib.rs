@@ -7,6 +7,7 @@
 //! become protocol codes.
 
 mod api_table;
+mod cluster_port;
 mod configs;
 mod context;
 mod error_code;
