@@ -1,1 +1,97 @@
-fn main() {}
+//! The program `broker`: `broker FILE [--override key=value]...`.
+//!
+//! It reads the configuration, starts the parts in order (`start.rs`), waits for SIGTERM or SIGINT,
+//! and stops the parts in the opposite order (`running.rs`). It has no rules of its own.
+
+mod limits;
+mod options;
+mod running;
+mod start;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::Parser;
+use ottla_config::ServerConfig;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::{error, info, warn};
+
+/// Ottla, a message broker that speaks the Apache Kafka protocol and is coordinated by ZooKeeper.
+#[derive(Parser)]
+#[command(name = "broker", version, arg_required_else_help = true)]
+struct Arguments {
+    /// The configuration: a Java .properties file, or TOML when the name ends in .toml.
+    file: PathBuf,
+    /// A property that overrides the file's; may be repeated.
+    #[arg(long = "override", value_name = "KEY=VALUE", value_parser = key_value)]
+    overrides: Vec<(String, String)>,
+}
+
+fn key_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.trim().is_empty() => {
+            Ok((key.trim().to_owned(), value.trim().to_owned()))
+        }
+        _ => Err("expected key=value".to_owned()),
+    }
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    start_log();
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            error!("{failure:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Lines on standard output, as Kafka's start script leaves them; `RUST_LOG` changes the levels.
+fn start_log() {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| {
+        // The ZooKeeper library reports every reconnection attempt; `zk` says what matters.
+        tracing_subscriber::EnvFilter::new("info,zookeeper_client=warn")
+    });
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stdout()))
+        .init();
+}
+
+fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let (config, warnings) = ServerConfig::load(&arguments.file, &arguments.overrides)?;
+    for warning in warnings {
+        warn!("{warning}");
+    }
+    limits::raise_open_files();
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("broker")
+        .build()
+        .context("cannot start the runtime")?
+        .block_on(serve(config))
+}
+
+async fn serve(config: ServerConfig) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+    let broker = tokio::select! {
+        biased;
+        _ = terminate.recv() => return interrupted("SIGTERM"),
+        _ = interrupt.recv() => return interrupted("SIGINT"),
+        started = start::start(config) => started?,
+    };
+    let name = tokio::select! {
+        _ = terminate.recv() => "SIGTERM",
+        _ = interrupt.recv() => "SIGINT",
+    };
+    info!(signal = name, "stopping");
+    broker.stop().await
+}
+
+fn interrupted(name: &str) -> anyhow::Result<()> {
+    anyhow::bail!("{name} during the start")
+}

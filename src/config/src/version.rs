@@ -74,10 +74,12 @@ impl MetadataVersion {
     pub const V0_11_0_IV0: MetadataVersion = named("0.11.0-IV0");
     /// The first version that asks leaders for the end of an epoch by its epoch.
     pub const V0_11_0_IV2: MetadataVersion = named("0.11.0-IV2");
-    /// The first version with zstd.
-    pub const V2_1_IV0: MetadataVersion = named("2.1-IV0");
+    /// The first version with zstd (KIP-110).
+    pub const V2_1_IV2: MetadataVersion = named("2.1-IV2");
     /// The first version whose brokers hold broker epochs to account (KIP-380).
     pub const V2_2_IV0: MetadataVersion = named("2.2-IV0");
+    /// The first version that registers with features (KIP-584).
+    pub const V2_7_IV0: MetadataVersion = named("2.7-IV0");
     /// The first version that truncates on fetch (KIP-595).
     pub const V2_7_IV1: MetadataVersion = named("2.7-IV1");
     /// The first version that changes the ISR through AlterPartition (KIP-497).
@@ -86,6 +88,8 @@ impl MetadataVersion {
     pub const V2_8_IV0: MetadataVersion = named("2.8-IV0");
     /// The first version that ignores `message.format.version`.
     pub const V3_0_IV1: MetadataVersion = named("3.0-IV1");
+    /// The first version that marks a leader elected uncleanly as recovering (KIP-704).
+    pub const V3_2_IV0: MetadataVersion = named("3.2-IV0");
     /// The newest version of a Kafka that still knows ZooKeeper.
     pub const LATEST: MetadataVersion = named("3.9-IV0");
 

@@ -1,0 +1,100 @@
+//! From the configuration to what each crate wants to be told.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, ToSocketAddrs as _};
+
+use ottla_cluster::ConnectOptions;
+use ottla_config::{MetadataVersion, ServerConfig};
+use ottla_metadata::Endpoint;
+use ottla_network::{BoundListener, ListenerSpec, NetworkConfig, default_frame_budget_bytes};
+use tracing::warn;
+
+pub(crate) fn connect(config: &ServerConfig) -> ConnectOptions {
+    ConnectOptions {
+        connect: config.zookeeper.connect.clone(),
+        session_timeout: config.zookeeper.session_timeout,
+        connection_timeout: config.zookeeper.connection_timeout,
+    }
+}
+
+pub(crate) fn cluster(config: &ServerConfig) -> ottla_cluster::Settings {
+    let protocol = config.inter_broker_protocol;
+    ottla_cluster::Settings {
+        topic_ids: protocol.topic_ids(),
+        leader_recovery: protocol >= MetadataVersion::V3_2_IV0,
+        delete_topics: config.topics.delete_enable,
+        unclean_election: config.topic_defaults.unclean_leader_election,
+        default_partitions: config.topics.num_partitions,
+        default_replication_factor: config.topics.default_replication_factor,
+    }
+}
+
+pub(crate) fn replication(config: &ServerConfig) -> ottla_replication::Settings {
+    ottla_replication::Settings {
+        lag_time_max: config.replication.lag_time_max,
+        lag_max_messages: config.replication.lag_max_messages,
+        zstd: config.inter_broker_protocol >= MetadataVersion::V2_1_IV2,
+    }
+}
+
+pub(crate) fn listeners(config: &ServerConfig) -> Vec<ListenerSpec> {
+    let listeners = &config.listeners;
+    listeners
+        .bind
+        .iter()
+        .map(|listener| ListenerSpec {
+            name: listener.name.as_str().into(),
+            security_protocol: listener.security_protocol,
+            host: listener.host.clone().unwrap_or_default(),
+            port: listener.port,
+            // Only a listener of its own keeps the brokers' connections apart from the clients'.
+            inter_broker: listeners.bind.len() > 1 && listener.name == listeners.inter_broker,
+        })
+        .collect()
+}
+
+pub(crate) fn network(config: &ServerConfig) -> NetworkConfig {
+    let network = &config.network;
+    NetworkConfig {
+        max_connections: network.max_connections,
+        max_connections_per_ip: network.max_connections_per_ip,
+        max_connections_per_ip_overrides: addresses(&network.max_connections_per_ip_overrides),
+        max_idle: network.connections_max_idle,
+        send_buffer_bytes: network.socket_send_buffer_bytes,
+        receive_buffer_bytes: network.socket_receive_buffer_bytes,
+        backlog: u32::try_from(network.listen_backlog).unwrap_or_default(),
+        max_request_bytes: network.request_max_bytes,
+        frame_budget_bytes: network
+            .queued_max_request_bytes
+            .unwrap_or_else(default_frame_budget_bytes),
+        ..NetworkConfig::default()
+    }
+}
+
+/// Host names become addresses once, at the start, as in Kafka.
+fn addresses<'a>(
+    limits: impl IntoIterator<Item = (&'a String, &'a usize)>,
+) -> HashMap<IpAddr, usize> {
+    let mut found = HashMap::new();
+    for (host, limit) in limits {
+        match (host.as_str(), 0).to_socket_addrs() {
+            Ok(resolved) => found.extend(resolved.map(|address| (address.ip(), *limit))),
+            Err(error) => {
+                warn!(%host, %error, "max.connections.per.ip.overrides: unknown host, left out");
+            }
+        }
+    }
+    found
+}
+
+/// What clients are told to connect to: ports of 0 become those that the system gave.
+pub(crate) fn advertised(config: &ServerConfig, bound: &[BoundListener]) -> Vec<Endpoint> {
+    let mut endpoints = config.listeners.advertised.clone();
+    for endpoint in &mut endpoints {
+        let listener = bound.iter().find(|b| *b.spec.name == *endpoint.listener);
+        if let (0, Some(listener)) = (endpoint.port, listener) {
+            endpoint.port = listener.address.port();
+        }
+    }
+    endpoints
+}

@@ -1,0 +1,46 @@
+//! A broker that serves, and how it stops.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use ottla_cluster::Cluster;
+use ottla_log::LogManager;
+use ottla_network::Network;
+use tokio::task::JoinHandle;
+use tracing::{info, warn};
+
+use crate::start::wall_clock;
+
+/// How long requests that were taken may take to be answered. A long poll ends earlier by itself.
+const DRAIN_BOUND: Duration = Duration::from_secs(5);
+/// How long leaving ZooKeeper may take; after that the session expires by itself.
+const LEAVE_BOUND: Duration = Duration::from_secs(5);
+
+/// All parts, running.
+pub(crate) struct Running {
+    pub(crate) network: Network,
+    pub(crate) housekeeping: JoinHandle<()>,
+    pub(crate) cluster: Cluster,
+    pub(crate) logs: Arc<LogManager>,
+}
+
+impl Running {
+    /// Takes no more requests, answers those it has, puts the logs in order, and leaves ZooKeeper
+    /// last, so that nobody takes the registration for free while files are still written.
+    pub(crate) async fn stop(self) -> anyhow::Result<()> {
+        self.network.stop(DRAIN_BOUND).await;
+        self.housekeeping.abort();
+        let logs = self.logs;
+        let closed = tokio::task::spawn_blocking(move || logs.shutdown(wall_clock())).await;
+        if tokio::time::timeout(LEAVE_BOUND, self.cluster.close())
+            .await
+            .is_err()
+        {
+            warn!("ZooKeeper did not answer; the session is left to expire");
+        }
+        closed?.context("not all logs were closed cleanly; the next start recovers them")?;
+        info!("broker stopped");
+        Ok(())
+    }
+}

@@ -1,0 +1,141 @@
+//! The order of the start: what can refuse comes before what others can see.
+
+use std::sync::Arc;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context as _, bail};
+use ottla_cluster::{Bootstrap, Registration};
+use ottla_config::{MetadataVersion, ServerConfig};
+use ottla_log::{LogDirs, LogManager};
+use ottla_metadata::{BrokerId, ConfigImage, Millis};
+use ottla_network::Listeners;
+use ottla_replication::{Options, ReplicaManager, TopicConfigs, log_manager_config};
+use ottla_server::{Configs, Context, Parts, Replicas, Server};
+use tracing::info;
+
+use crate::options;
+use crate::running::Running;
+
+/// Keeps the id of our ZooKeeper session, for the broker that follows on this directory.
+const SESSION_FILE: &str = "zookeeper-session";
+
+/// Starts everything and answers when clients are served.
+pub(crate) async fn start(config: ServerConfig) -> anyhow::Result<Running> {
+    let began = Instant::now();
+    let dirs = lock(&config).await?;
+    let bootstrap = Bootstrap::connect(options::connect(&config)).await?;
+    let (broker, image) = match identify(&config, &dirs, &bootstrap).await {
+        Ok(identified) => identified,
+        Err(refusal) => {
+            bootstrap.close().await;
+            return Err(refusal);
+        }
+    };
+    let configs = Configs::new(broker, config.clone(), image);
+    let session_file = dirs.paths().first().map(|dir| dir.join(SESSION_FILE));
+    let logs = load_logs(&config, dirs, &configs).await?;
+    let loaded = began.elapsed();
+
+    let network = Listeners::bind(options::listeners(&config), options::network(&config))?;
+    let replicas = ReplicaManager::new(Options {
+        broker,
+        logs: Arc::clone(&logs),
+        image: bootstrap.image_cell(),
+        configs: Arc::clone(&configs) as Arc<dyn TopicConfigs>,
+        isr_store: None,
+        settings: options::replication(&config),
+    });
+    let registered = bootstrap
+        .register(Registration {
+            id: broker,
+            endpoints: options::advertised(&config, network.bound()),
+            rack: config.identity.rack.clone(),
+            with_features: config.inter_broker_protocol >= MetadataVersion::V2_7_IV0,
+            session_file,
+        })
+        .await?;
+    let commands = Arc::new(Replicas::new(Arc::clone(&replicas), Arc::clone(&configs)));
+    let cluster = registered
+        .start(options::cluster(&config), commands)
+        .await?;
+    let context = Context::new(Parts {
+        broker,
+        replicas: Arc::clone(&replicas),
+        cluster: cluster.clone(),
+        config: configs.server(),
+    });
+    let network = network.serve(Arc::new(Server::new(context)))?;
+    let housekeeping = tokio::spawn(Arc::clone(&replicas).run());
+    info!(
+        broker = broker.0,
+        logs = logs.logs().len(),
+        logs_ms = loaded.as_millis(),
+        total_ms = began.elapsed().as_millis(),
+        "broker started"
+    );
+    Ok(Running {
+        network,
+        housekeeping,
+        cluster,
+        logs,
+    })
+}
+
+/// The directories come first: two brokers on one directory must not get any further.
+async fn lock(config: &ServerConfig) -> anyhow::Result<LogDirs> {
+    let paths = config.storage.dirs.clone();
+    let dirs = tokio::task::spawn_blocking(move || LogDirs::lock(&paths)).await??;
+    Ok(dirs)
+}
+
+/// Finds out who we are, from the properties, the directories and ZooKeeper, which must agree.
+async fn identify(
+    config: &ServerConfig,
+    dirs: &LogDirs,
+    bootstrap: &Bootstrap,
+) -> anyhow::Result<(BrokerId, Arc<ConfigImage>)> {
+    let identity = dirs.identity()?;
+    let cluster_id = bootstrap.cluster_id().await?;
+    let stored = identity.broker_id.map(BrokerId);
+    let broker = match (config.identity.broker_id, stored) {
+        (Some(id), _) => id,
+        (None, Some(id)) => id,
+        (None, None) if config.identity.generation_enable => {
+            let reserved = config.identity.reserved_max_id;
+            bootstrap.generate_broker_id(reserved).await?
+        }
+        (None, None) => bail!(
+            "broker.id is not set and broker.id.generation.enable is false: set one of the two"
+        ),
+    };
+    dirs.establish_identity(&cluster_id, broker.0)?;
+    let image = bootstrap.load_configs().await?;
+    Ok((broker, image))
+}
+
+async fn load_logs(
+    config: &ServerConfig,
+    dirs: LogDirs,
+    configs: &Arc<Configs>,
+) -> anyhow::Result<Arc<LogManager>> {
+    let options = log_manager_config(config);
+    let configs = Arc::clone(configs);
+    let load = move || {
+        LogManager::load(
+            dirs,
+            options,
+            |topic| configs.log_config(topic),
+            wall_clock(),
+        )
+    };
+    let logs = tokio::task::spawn_blocking(load)
+        .await?
+        .context("cannot load the logs")?;
+    Ok(Arc::new(logs))
+}
+
+/// Milliseconds since the Unix epoch.
+pub(crate) fn wall_clock() -> Millis {
+    let elapsed = SystemTime::now().duration_since(UNIX_EPOCH);
+    elapsed.map_or(0, |elapsed| elapsed.as_millis() as Millis)
+}

@@ -1,0 +1,66 @@
+//! The ZooKeeper of a test, and what the znodes hold.
+
+use std::time::{Duration, Instant};
+
+use ottla_zk::testing::{ZooKeeperServer, shared};
+use zookeeper_client::{Client, Error};
+
+/// The server that the tests of one process share; use a `fresh_chroot` each.
+pub fn zookeeper() -> &'static ZooKeeperServer {
+    shared().unwrap_or_else(|e| panic!("{e}"))
+}
+
+/// A server of the test's own, to stop and start.
+pub fn own_zookeeper() -> ZooKeeperServer {
+    ZooKeeperServer::start().unwrap_or_else(|e| panic!("{e}"))
+}
+
+fn with_client<T>(connect: &str, ask: impl AsyncFn(&Client) -> T) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime can be made");
+    runtime.block_on(async {
+        let client = Client::connect(connect)
+            .await
+            .unwrap_or_else(|e| panic!("{connect}: {e}"));
+        ask(&client).await
+    })
+}
+
+/// The text of the znode at `path` below the chroot of `connect`, if there is one.
+pub fn znode(connect: &str, path: &str) -> Option<String> {
+    with_client(connect, async |client| match client.get_data(path).await {
+        Ok((data, _)) => Some(String::from_utf8_lossy(&data).into_owned()),
+        Err(Error::NoNode) => None,
+        Err(e) => panic!("{path}: {e}"),
+    })
+}
+
+/// What a test waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presence {
+    /// The znode is there.
+    There,
+    /// It is not.
+    Gone,
+}
+
+/// Waits until the znode at `path` is there, or gone.
+pub fn wait_for_znode(connect: &str, path: &str, presence: Presence, bound: Duration) {
+    with_client(connect, async |client| {
+        let start = Instant::now();
+        loop {
+            let stat = client.check_stat(path).await;
+            let stat = stat.unwrap_or_else(|e| panic!("{path}: {e}"));
+            if stat.is_some() == (presence == Presence::There) {
+                return;
+            }
+            assert!(
+                start.elapsed() < bound,
+                "{path}: not {presence:?} after {bound:?}"
+            );
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    });
+}
