@@ -14,13 +14,15 @@ use crate::budget::{self, Budget, Charge, Waiting};
 use crate::error::ConnectionEnd;
 use crate::transport::Transport;
 
-/// Frames up to this size may be received outside of the budget, one per connection.
+/// So much of a half-received frame is outside of the budget. Larger frames get a buffer of their
+/// own.
 const SMALL_FRAME: usize = 16 * 1024;
 /// A read buffer's least and greatest size. What follows it in one connection's traffic decides.
 const MIN_READ: usize = 4 * 1024;
 const MAX_READ: usize = 64 * 1024;
-/// A large frame is charged to the budget in steps of this many bytes.
-const CHARGE_STEP: usize = 256 * 1024;
+/// A large frame is charged to the budget before it arrives, in steps as large as what did arrive
+/// but no larger than this.
+const MAX_CHARGE_STEP: usize = 256 * 1024;
 /// A large frame's buffer grows to this multiple of what has arrived.
 const GROWTH: usize = 4;
 
@@ -184,7 +186,7 @@ impl FrameReader {
             let capacity = trusted_capacity(arrived, last_frame, large.size);
             large.bytes.reserve(capacity.saturating_sub(arrived));
         }
-        let room = large.size.min(large.charge.covered()) - arrived;
+        let room = large.size.min(large.paid_to()).saturating_sub(arrived);
         poll_read_buf(cx, transport, &mut (&mut large.bytes).limit(room))
     }
 
@@ -223,11 +225,17 @@ impl FrameReader {
 }
 
 impl LargeFrame {
-    /// Pays for the bytes that are here and the next step.
+    /// Up to which length the frame may grow.
+    fn paid_to(&self) -> usize {
+        self.charge.covered().saturating_add(SMALL_FRAME)
+    }
+
+    /// Pays for the bytes that are here and for the next step.
     fn poll_charge(&mut self, cx: &mut Context<'_>, budget: &Arc<Budget>) -> Poll<()> {
-        while self.charge.covered() <= self.bytes.len() && self.bytes.len() < self.size {
-            let covered = self.charge.covered();
-            let more = (self.size - covered).min((self.bytes.len() - covered) + CHARGE_STEP);
+        let arrived = self.bytes.len();
+        while self.paid_to() <= arrived && self.paid_to() < self.size {
+            let step = arrived.clamp(SMALL_FRAME, MAX_CHARGE_STEP);
+            let more = step.min(self.size - self.paid_to());
             if self.waiting.is_none() && self.charge.try_add(budget, more) {
                 continue;
             }
@@ -250,7 +258,7 @@ fn trusted_capacity(arrived: usize, last_frame: usize, size: usize) -> usize {
     arrived
         .saturating_mul(GROWTH)
         .max(last_frame)
-        .max(MAX_READ)
+        .max(SMALL_FRAME)
         .min(size)
 }
 
