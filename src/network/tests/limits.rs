@@ -22,6 +22,7 @@ fn resident_bytes() -> usize {
 fn announced_bytes_cost_nothing() {
     let server = Server::start(NetworkConfig {
         frame_budget_bytes: 1 << 20,
+        backlog: 512,
         ..config()
     });
     server.connect().echo(0);

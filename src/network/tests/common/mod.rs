@@ -1,6 +1,6 @@
 //! A service whose requests say how they want to be answered, and a client that checks.
 // Each test file uses a part of this.
-#![allow(dead_code, unreachable_pub)]
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::panic)]
 
 use std::collections::HashMap;
 use std::fs::File;
