@@ -118,38 +118,25 @@ impl ReplicaManager {
         }
     }
 
-    /// ListOffsets v0: boundaries of segments not newer than `timestamp` (-1 latest, -2 earliest),
-    /// newest first. May block.
+    /// ListOffsets v0: at most `max` boundaries of segments that are not newer than `timestamp` (-1
+    /// latest, -2 earliest), newest first. The query's target does not count. May block.
     ///
     /// # Errors
     /// The partition cannot be used.
     pub fn legacy_offsets(
         &self,
-        topic: &str,
-        partition: i32,
+        query: OffsetQuery<'_>,
         timestamp: Millis,
         max: usize,
-        is_consumer: bool,
     ) -> Result<Vec<Offset>, PartitionError> {
-        let replica = self.online(topic, partition)?;
-        let needed = if is_consumer {
-            LeaderNeeded::Yes
-        } else {
-            LeaderNeeded::No
-        };
-        let high_watermark = {
-            let state = replica.state();
-            state.brain.check_epoch(None, needed)?;
-            state.brain.high_watermark()
-        };
+        let replica = self.online(query.topic, query.partition)?;
+        let (visible_end, _) = self.visible_end(&replica, &query)?;
         let mut offsets = replica
             .log
             .legacy_offsets_before(timestamp, max, wall_clock());
-        if is_consumer && offsets.iter().any(|offset| *offset > high_watermark) {
-            offsets.retain(|offset| *offset <= high_watermark);
-            if offsets.first() != Some(&high_watermark) {
-                offsets.insert(0, high_watermark);
-            }
+        if query.isolation.is_some() && offsets.iter().any(|offset| *offset > visible_end) {
+            offsets.retain(|offset| *offset < visible_end);
+            offsets.insert(0, visible_end);
         }
         Ok(offsets)
     }

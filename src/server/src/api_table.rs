@@ -17,7 +17,14 @@ pub(crate) struct Api {
 }
 
 /// Everything that is served, and so advertised, in the order of the keys.
-pub(crate) static SERVED: &[&Api] = &[&handlers::api_versions::API];
+pub(crate) static SERVED: &[&Api] = &[
+    &handlers::produce::API,
+    &handlers::list_offsets::API,
+    &handlers::api_versions::API,
+    &handlers::delete_records::API,
+    &handlers::init_producer_id::API,
+    &handlers::offset_for_leader_epoch::API,
+];
 
 /// The API with this number, if it is served.
 pub(crate) fn find(key: ApiKey) -> Option<&'static Api> {

@@ -9,6 +9,7 @@ use ottla_metadata::BrokerId;
 use ottla_replication::ReplicaManager;
 
 use crate::cluster_port::ClusterPort;
+use crate::producer_ids::ProducerIds;
 
 /// The drivers, running.
 pub struct Parts {
@@ -28,6 +29,7 @@ pub struct Context {
     pub(crate) replicas: Arc<ReplicaManager>,
     pub(crate) cluster: Arc<dyn ClusterPort>,
     pub(crate) config: Arc<ArcSwap<ServerConfig>>,
+    pub(crate) producer_ids: ProducerIds,
 }
 
 impl Context {
@@ -44,6 +46,7 @@ impl Context {
             replicas,
             cluster: Arc::new(cluster),
             config,
+            producer_ids: ProducerIds::default(),
         })
     }
 }

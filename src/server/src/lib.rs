@@ -13,6 +13,7 @@ mod context;
 mod error_code;
 mod handlers;
 mod local_replicas;
+mod producer_ids;
 mod reply;
 
 pub use configs::Configs;
