@@ -88,25 +88,47 @@ fn check_partition(
     }
 }
 
+fn readers_but(left_out: &[Client]) -> Vec<Client> {
+    let reads = |client: &Client| client.consumes() && !left_out.contains(client);
+    Client::ALL.into_iter().filter(reads).collect()
+}
+
 #[test]
 fn every_client_reads_what_every_other_sent() {
     let producers = [
         (Client::Sarama082, Codec::None),
         (Client::Sarama082, Codec::Gzip),
         (Client::KafkaNode, Codec::None),
-        (Client::KafkaNode, Codec::Snappy),
+        (Client::KafkaNode, Codec::Gzip),
         (Client::KafkaNodeHighLevel, Codec::Gzip),
-        (Client::Kcat, Codec::Lz4),
+        (Client::Kcat, Codec::None),
         (Client::KafkaJs, Codec::Gzip),
         (Client::KafkaPython, Codec::Gzip),
-        (Client::Sarama100, Codec::Snappy),
-        (Client::SaramaNewest, Codec::Lz4),
-        (Client::Franz, Codec::Snappy),
-        (Client::Java, Codec::Lz4),
+        (Client::Sarama100, Codec::None),
+        (Client::SaramaNewest, Codec::Gzip),
+        (Client::Franz, Codec::None),
+        (Client::Java, Codec::Gzip),
         (Client::Java, Codec::None),
     ];
-    let consumers: Vec<Client> = Client::ALL.into_iter().filter(|c| c.consumes()).collect();
-    check(&producers, &consumers);
+    check(&producers, &readers_but(&[]));
+}
+
+#[test]
+fn snappy_and_lz4_are_shared() {
+    let producers = [
+        (Client::Sarama082, Codec::Snappy),
+        (Client::Kcat, Codec::Lz4),
+        (Client::Sarama100, Codec::Snappy),
+        (Client::Sarama100, Codec::Lz4),
+        (Client::SaramaNewest, Codec::Snappy),
+        (Client::Franz, Codec::Lz4),
+        (Client::Java, Codec::Snappy),
+        (Client::Java, Codec::Lz4),
+    ];
+    // For kafka-node and kafka-python these codecs are optional packages, and sarama does not know
+    // that lz4 in message format v0 has a checksum of its own.
+    let left_out = [Client::KafkaNode, Client::KafkaPython, Client::Sarama082];
+    check(&producers, &readers_but(&left_out));
 }
 
 #[test]
@@ -117,13 +139,11 @@ fn new_clients_share_zstd() {
         (Client::Franz, Codec::Zstd),
         (Client::Java, Codec::Zstd),
     ];
-    check(
-        &producers,
-        &[
-            Client::Kcat,
-            Client::SaramaNewest,
-            Client::Franz,
-            Client::Java,
-        ],
-    );
+    let old = [
+        Client::KafkaNode,
+        Client::KafkaPython,
+        Client::Sarama082,
+        Client::Sarama100,
+    ];
+    check(&producers, &readers_but(&old));
 }

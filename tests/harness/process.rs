@@ -107,12 +107,15 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
         if std::thread::panicking() {
-            let output = self.output();
-            let tail = output.len().saturating_sub(8000);
-            let tail = (tail..output.len()).find(|at| output.is_char_boundary(*at));
-            eprintln!("--- {}:\n{}", self.name, &output[tail.unwrap_or(0)..]);
+            eprintln!("--- {}:\n{}", self.name, tail(self.output().as_bytes()));
         }
     }
+}
+
+/// The end of an output, enough to see what went wrong.
+fn tail(output: &[u8]) -> String {
+    let from = output.len().saturating_sub(4000);
+    String::from_utf8_lossy(&output[from..]).into_owned()
 }
 
 /// Runs a command to its end, at most two minutes.
@@ -142,8 +145,8 @@ pub fn run_ok(command: &mut Command) -> String {
         output.status.success(),
         "{command:?} ended with {}:\n{}\n{}",
         output.status,
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
+        tail(&output.stdout),
+        tail(&output.stderr)
     );
     String::from_utf8_lossy(&output.stdout).into_owned()
 }

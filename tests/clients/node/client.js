@@ -22,7 +22,7 @@ function chunks (list, size) {
 function kafkaNodeProduce (highLevel, path, compression) {
   const kafka = require('kafka-node');
   const kafkaClient = new kafka.KafkaClient({ kafkaHost: brokers });
-  const attributes = { none: 0, gzip: 1, snappy: 2 }[compression || 'none'];
+  const attributes = { none: 0, gzip: 1 }[compression || 'none'];
   // The high-level producer places records by itself, one partition after the other.
   const producer = highLevel
     ? new kafka.HighLevelProducer(kafkaClient, { requireAcks: 1, partitionerType: 2 })
