@@ -65,17 +65,17 @@ pub(crate) fn take_nullable<'a>(
 
 #[inline]
 fn unzigzag32(value: u32) -> i32 {
-    (value >> 1).cast_signed() ^ -((value & 1).cast_signed())
+    ((value >> 1) as i32) ^ -((value & 1) as i32)
 }
 
 #[inline]
 fn unzigzag64(value: u64) -> i64 {
-    (value >> 1).cast_signed() ^ -((value & 1).cast_signed())
+    ((value >> 1) as i64) ^ -((value & 1) as i64)
 }
 
 #[inline]
 fn zigzag64(value: i64) -> u64 {
-    ((value << 1) ^ (value >> 63)).cast_unsigned()
+    ((value << 1) ^ (value >> 63)) as u64
 }
 
 /// Appends a number; 32-bit ones have the same form.

@@ -12,7 +12,7 @@ mod scan;
 
 use bytes::Bytes;
 
-use self::check::{Checked, check_entry};
+use self::check::check_entry;
 pub use self::errors::MAX_RECORD_ERRORS;
 use self::rebuild::Target;
 use self::scan::Scan;
@@ -74,7 +74,7 @@ fn validate_messages(
     for entry in batches(records) {
         let entry = entry?;
         let header = scan::header_of(entry)?;
-        let Checked { .. } = check_entry(entry, &header, &scan.first, rules)?;
+        check_entry(entry, &header, &scan.first, rules)?;
     }
     if stays(scan, target) {
         in_place::messages(records, rules)

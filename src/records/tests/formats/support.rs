@@ -1,9 +1,10 @@
 //! Small things all tests here need.
 
 use ottla_records::{
-    AppendRules, AppendSet, AppendSource, Magic, Record, TargetCompression, TimestampType, batches,
-    records, verify,
+    AppendRules, AppendSet, AppendSource, BatchBuilder, Magic, Record, TargetCompression,
+    TimestampType, batches, records, verify,
 };
+use proptest::prelude::*;
 
 /// The clock of the tests: a little after the goldens' timestamps.
 pub(crate) const NOW: i64 = 1_500_000_001_000;
@@ -81,4 +82,69 @@ pub(crate) fn read_all(bytes: &[u8]) -> Vec<Record> {
                 .collect::<Vec<_>>()
         })
         .collect()
+}
+
+/// What a test wants written.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Plain {
+    pub(crate) timestamp: i64,
+    pub(crate) key: Option<Vec<u8>>,
+    pub(crate) value: Option<Vec<u8>>,
+    pub(crate) headers: Vec<(String, Option<Vec<u8>>)>,
+}
+
+impl Plain {
+    pub(crate) fn append_to(&self, builder: &mut BatchBuilder, with_headers: bool) {
+        let headers: Vec<_> = self
+            .headers
+            .iter()
+            .filter(|_| with_headers)
+            .map(|(name, value)| (name.as_str(), value.as_deref()))
+            .collect();
+        builder
+            .append(
+                self.timestamp,
+                self.key.as_deref(),
+                self.value.as_deref(),
+                &headers,
+            )
+            .unwrap();
+    }
+
+    /// How it reads back.
+    pub(crate) fn as_record(&self, offset: i64, magic: Magic) -> Record {
+        Record {
+            offset,
+            timestamp: if magic == Magic::V0 {
+                -1
+            } else {
+                self.timestamp
+            },
+            timestamp_type: TimestampType::Create,
+            sequence: -1,
+            key: self.key.clone().map(Into::into),
+            value: self.value.clone().map(Into::into),
+            headers: self
+                .headers
+                .iter()
+                .filter(|_| magic == Magic::V2)
+                .map(|(name, value)| (name.clone(), value.clone().map(Into::into)))
+                .collect(),
+        }
+    }
+}
+
+/// One to twenty records.
+pub(crate) fn plain_records() -> impl Strategy<Value = Vec<Plain>> {
+    let bytes = || proptest::option::of(proptest::collection::vec(any::<u8>(), 0..100));
+    let headers = proptest::collection::vec(("[a-zé]{0,5}", bytes()), 0..3);
+    let plain = (-1..i64::MAX / 2, bytes(), bytes(), headers).prop_map(
+        |(timestamp, key, value, headers)| Plain {
+            timestamp,
+            key,
+            value,
+            headers,
+        },
+    );
+    proptest::collection::vec(plain, 1..20)
 }
