@@ -1,4 +1,6 @@
 //! What one client, or many, cannot do to the others.
+// Helpers are not seen as tests by the lint.
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 mod common;
 

@@ -14,6 +14,9 @@ mod security;
 mod transaction;
 mod walk;
 
+#[cfg(test)]
+mod tests;
+
 use std::mem::size_of;
 
 use kafka_protocol::protocol::Message;
