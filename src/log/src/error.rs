@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ottla_metadata::{Offset, TopicId, TopicPartition};
+use ottla_records::{CorruptBatch, InvalidRecords};
 
 /// Why the log directories cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -94,6 +95,10 @@ pub enum StorageError {
     /// The log's directory failed earlier.
     #[error("the log directory {} is offline", .0.display())]
     Offline(PathBuf),
+    /// Retention or truncation removed the segment in the same moment; asked again, the log
+    /// answers without it.
+    #[error("{} was deleted meanwhile", .0.display())]
+    SegmentDeleted(PathBuf),
     /// The log was deleted or closed.
     #[error("the log {0} is closed")]
     Closed(TopicPartition),
@@ -203,6 +208,12 @@ pub enum AppendError {
         /// `segment.bytes`.
         limit: u32,
     },
+    /// Replicated bytes are damaged (`CORRUPT_MESSAGE`).
+    #[error(transparent)]
+    Corrupt(#[from] CorruptBatch),
+    /// The records cannot take the offsets they would get.
+    #[error(transparent)]
+    InvalidRecords(#[from] InvalidRecords),
     /// The disk failed (`KAFKA_STORAGE_ERROR`).
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -228,6 +239,9 @@ pub enum ReadError {
         file: PathBuf,
         /// Where.
         position: u64,
+        /// What is wrong.
+        #[source]
+        reason: CorruptBatch,
     },
     /// The disk failed (`KAFKA_STORAGE_ERROR`).
     #[error(transparent)]

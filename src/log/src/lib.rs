@@ -5,11 +5,30 @@
 //! chooses the thread.
 
 mod answers;
+mod background;
+mod checkpoint;
+mod clock;
 mod config;
+mod dir_lock;
 mod dirs;
+mod entry_file;
+mod epochs;
 mod error;
+#[cfg(test)]
+mod faults;
+mod io;
 mod log;
 mod manager;
+mod meta_properties;
+mod names;
+mod partition_metadata;
+mod place;
+mod producer_snapshot;
+mod producers;
+mod scan;
+mod segment;
+mod trash;
+mod txn_index;
 
 pub use answers::{
     AbortedTransaction, ActiveProducer, Appended, DirStatus, LogSlice, ReplicaStatus,

@@ -1,0 +1,79 @@
+//! A disk that fails on demand, for crash tests.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+/// What becomes of one operation.
+pub(crate) enum Verdict {
+    Go,
+    Fail(io::Error),
+    /// Only this percentage of the bytes is written.
+    Tear(io::Error, usize),
+}
+
+/// How the disk fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// The operation and all after it have no effect, as if the process had been killed before.
+    Stop,
+    /// Like `Stop`, but of the operation itself a part of the bytes gets through.
+    Tear(usize),
+    /// Only this one operation fails.
+    FailOnce,
+}
+
+/// Counts operations and fails the n-th.
+#[derive(Debug)]
+pub(crate) struct Faults(Mutex<State>);
+
+#[derive(Debug)]
+struct State {
+    done: u64,
+    at: u64,
+    mode: Mode,
+    synced: BTreeMap<PathBuf, u64>,
+}
+
+impl Faults {
+    /// Fails the operation number `at`, counting from 0.
+    pub(crate) fn new(at: u64, mode: Mode) -> Faults {
+        Faults(Mutex::new(State {
+            done: 0,
+            at,
+            mode,
+            synced: BTreeMap::new(),
+        }))
+    }
+
+    pub(crate) fn next(&self) -> Verdict {
+        let mut state = self.0.lock().unwrap();
+        let number = state.done;
+        state.done += 1;
+        let error = || io::Error::other("injected");
+        match state.mode {
+            Mode::FailOnce if number == state.at => Verdict::Fail(error()),
+            Mode::FailOnce => Verdict::Go,
+            Mode::Tear(keep) if number == state.at => Verdict::Tear(error(), keep),
+            Mode::Stop | Mode::Tear(_) if number >= state.at => Verdict::Fail(error()),
+            Mode::Stop | Mode::Tear(_) => Verdict::Go,
+        }
+    }
+
+    pub(crate) fn synced(&self, file: &File, path: &Path) {
+        let len = file.metadata().unwrap().len();
+        self.0.lock().unwrap().synced.insert(path.to_owned(), len);
+    }
+
+    /// Operations seen so far.
+    pub(crate) fn done(&self) -> u64 {
+        self.0.lock().unwrap().done
+    }
+
+    /// How long each file was when it was last synced: what a power cut may leave of it.
+    pub(crate) fn synced_lengths(&self) -> BTreeMap<PathBuf, u64> {
+        self.0.lock().unwrap().synced.clone()
+    }
+}

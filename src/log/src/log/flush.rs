@@ -1,0 +1,195 @@
+//! Making appends durable. Callers that wait at the same time share one sync.
+
+use std::sync::atomic::Ordering;
+
+use ottla_metadata::{Millis, Offset};
+
+use super::{Hot, Log};
+use crate::config::LogConfig;
+use crate::error::StorageError;
+use crate::names::Kind;
+
+#[derive(Debug)]
+pub(super) struct FlushState {
+    /// Everything below is on disk.
+    recovery_point: Offset,
+    /// Somebody is syncing; the others wait.
+    running: bool,
+    /// Grows with every truncation: a sync that began before must not move the recovery point.
+    truncations: u64,
+    /// When the last flush of all data ended, ms; `None` until then.
+    last: Option<Millis>,
+    /// Files were created since the directory was synced.
+    names_dirty: bool,
+    /// The directory is no longer ours to write to.
+    closed: bool,
+}
+
+impl FlushState {
+    pub(super) fn new(recovery_point: Offset, names_dirty: bool) -> FlushState {
+        FlushState {
+            recovery_point,
+            running: false,
+            truncations: 0,
+            last: None,
+            names_dirty,
+            closed: false,
+        }
+    }
+}
+
+impl Log {
+    /// Everything below this is on disk for sure.
+    pub fn recovery_point(&self) -> Offset {
+        self.flush.lock().recovery_point
+    }
+
+    /// Makes everything below `offset` durable. Blocks for as long as the disk takes; whoever asks
+    /// while a sync runs waits for the next one, which covers all who wait.
+    ///
+    /// # Errors
+    /// The sync failed, now or before, and the directory is offline: what is not known to be
+    /// durable stays so.
+    pub fn flush_to(&self, offset: Offset) -> Result<(), StorageError> {
+        let mut state = self.flush.lock();
+        loop {
+            if state.recovery_point >= offset.min(self.log_end_offset()) {
+                return Ok(());
+            }
+            self.home.disk.check()?;
+            if state.closed {
+                return Err(StorageError::Closed(self.partition.clone()));
+            }
+            if !state.running {
+                break;
+            }
+            self.flushed.wait(&mut state);
+        }
+        state.running = true;
+        let from = state.recovery_point;
+        let truncations = state.truncations;
+        let names_dirty = std::mem::take(&mut state.names_dirty);
+        drop(state);
+
+        let synced = self.sync_range(from, offset, names_dirty);
+
+        let mut state = self.flush.lock();
+        state.running = false;
+        if let Ok(to) = synced {
+            if state.truncations == truncations {
+                state.recovery_point = state.recovery_point.max(to);
+            }
+        }
+        drop(state);
+        self.flushed.notify_all();
+        synced.map(|_| ())
+    }
+
+    /// Flushes what lies in segments that were left; asked for by every roll.
+    pub(super) fn flush_rolled(&self) -> Result<(), StorageError> {
+        let base = self.tail.lock().active.base();
+        self.flush_to(base)
+    }
+
+    /// Flushes all there is, indexes of the active segment included, as a clean stop needs it.
+    pub(super) fn flush_everything(&self) -> Result<(), StorageError> {
+        let end = self.log_end_offset();
+        self.flush_to(end)?;
+        let active = std::sync::Arc::clone(&self.tail.lock().active);
+        active.sync(true)
+    }
+
+    /// `flush.ms`: flushes when the last flush is that long ago and there is something to flush.
+    pub(crate) fn flush_if_old(&self, now: Millis) -> Result<(), StorageError> {
+        let end = self.log_end_offset();
+        {
+            let mut state = self.flush.lock();
+            let last = *state.last.get_or_insert(now);
+            let due = now.saturating_sub(last) >= self.config.load().flush_ms;
+            if !due || state.recovery_point >= end {
+                return Ok(());
+            }
+            state.last = Some(now);
+        }
+        self.flush_to(end)
+    }
+
+    /// Whether `flush.messages` asks for a flush after an append.
+    pub(super) fn flush_due(&self, hot: &Hot, config: &LogConfig) -> Option<Offset> {
+        if config.flush_messages == i64::MAX {
+            return None;
+        }
+        let unflushed = hot.end.saturating_sub(self.recovery_point());
+        (unflushed >= config.flush_messages).then_some(hot.end)
+    }
+
+    /// Waits for the sync at hand and lets no other begin.
+    pub(super) fn close_flush(&self) {
+        let mut state = self.flush.lock();
+        state.closed = true;
+        while state.running {
+            self.flushed.wait(&mut state);
+        }
+    }
+
+    pub(super) fn names_changed(&self) {
+        self.flush.lock().names_dirty = true;
+    }
+
+    /// After a truncation: nothing above `offset` is durable, whatever a running sync believes.
+    pub(super) fn lower_recovery_point(&self, offset: Offset, restart: bool) {
+        let mut state = self.flush.lock();
+        state.truncations += 1;
+        state.recovery_point = if restart {
+            offset
+        } else {
+            state.recovery_point.min(offset)
+        };
+    }
+
+    /// Syncs the segments that hold `[from, upto)`; answers up to where everything is durable.
+    fn sync_range(
+        &self,
+        from: Offset,
+        upto: Offset,
+        names_dirty: bool,
+    ) -> Result<Offset, StorageError> {
+        // The end first: all below it lies in segments that the list then has.
+        let end = self.log_end.load(Ordering::Acquire);
+        let segments = self.segments.load_full();
+        self.write_epochs()?;
+        let first = segments
+            .partition_point(|s| s.base() <= from)
+            .saturating_sub(1);
+        let mut synced = end;
+        let mut rest = segments.iter().skip(first).peekable();
+        while let Some(segment) = rest.next() {
+            if segment.base() >= upto {
+                synced = segment.base();
+                break;
+            }
+            // The active segment is recovered after a crash in any case, so its indexes can wait.
+            let left = rest.peek().map(|next| next.base());
+            match segment.sync(left.is_some()) {
+                Ok(()) | Err(StorageError::SegmentDeleted(_)) => {}
+                Err(e) => return Err(e),
+            }
+            if let Some(next) = left {
+                self.sync_snapshot(next)?;
+            }
+        }
+        if names_dirty {
+            self.home.disk.sync_dir(&self.home.dir)?;
+            self.home.disk.sync_dir(self.home.disk.root())?;
+        }
+        Ok(synced)
+    }
+
+    fn sync_snapshot(&self, offset: Offset) -> Result<(), StorageError> {
+        let path = self.home.file(offset, Kind::Snapshot);
+        if let Some(file) = self.home.disk.open_if_exists(&path)? {
+            self.home.disk.sync(&file, &path)?;
+        }
+        Ok(())
+    }
+}

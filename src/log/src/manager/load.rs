@@ -1,0 +1,205 @@
+//! Loading what lies in the log directories.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+use ottla_metadata::{Millis, TopicPartition};
+use parking_lot::{Mutex, RwLock};
+use tracing::{error, info, warn};
+
+use super::LogManager;
+use super::checkpoints::{Checkpoints, Written};
+use super::housekeeping::Schedule;
+use super::shutdown::CLEAN_MARKER;
+use crate::background::Background;
+use crate::config::{LogConfig, LogManagerConfig};
+use crate::dirs::LogDirs;
+use crate::error::{LogError, StorageError};
+use crate::io::Disk;
+use crate::log::{LoadRequest, Log, Shared};
+use crate::names::{DirName, parse_dir};
+use crate::place::Home;
+use crate::trash::Trash;
+
+/// What was found in one log directory.
+struct Found {
+    disk: Arc<Disk>,
+    clean: bool,
+    checkpoints: Checkpoints,
+    replicas: Vec<TopicPartition>,
+}
+
+impl LogManager {
+    /// Loads every replica, recovering those of directories that were not stopped cleanly.
+    /// A directory that fails goes offline, and its replicas are not loaded.
+    ///
+    /// # Errors
+    /// A directory holds something that no broker leaves there, a partition is in two directories,
+    /// or all directories failed.
+    pub fn load(
+        dirs: LogDirs,
+        config: LogManagerConfig,
+        config_of: impl Fn(&str) -> Arc<LogConfig> + Sync,
+        now: Millis,
+    ) -> Result<LogManager, LogError> {
+        let shared = Arc::new(Shared {
+            trash: Trash::default(),
+            background: Background::start(),
+            producer_expiration_ms: config.producer_id_expiration_ms,
+            keep_topic_ids: config.keep_topic_ids,
+        });
+        let mut found = Vec::new();
+        for disk in dirs.live() {
+            if let Some(dir) = survey(disk, &shared, now)? {
+                found.push(dir);
+            }
+        }
+        refuse_duplicates(&found)?;
+        let mut written = Written::default();
+        for dir in &found {
+            for partition in dir.checkpoints.partitions() {
+                if !dir.replicas.contains(partition) {
+                    written.deleted(partition.clone());
+                }
+            }
+        }
+        let begun = Instant::now();
+        let logs = Mutex::new(HashMap::new());
+        std::thread::scope(|scope| {
+            for dir in &found {
+                let (config, config_of, shared, logs) = (&config, &config_of, &shared, &logs);
+                scope.spawn(move || load_dir(dir, config, config_of, shared, logs, now));
+            }
+        });
+        if dirs.live().next().is_none() {
+            return Err(LogError::NoLiveDirectory);
+        }
+        let mut logs = logs.into_inner();
+        logs.retain(|_, log: &mut Arc<Log>| !log.is_offline());
+        info!(
+            logs = logs.len(),
+            ms = begun.elapsed().as_millis(),
+            "loaded the logs"
+        );
+        Ok(LogManager {
+            schedule: Mutex::new(Schedule::new(&config, now)),
+            dirs,
+            config,
+            shared,
+            logs: RwLock::new(logs),
+            changes: Mutex::new(()),
+            written: Mutex::new(written),
+        })
+    }
+}
+
+/// Looks at a log directory; `None` when it fails.
+fn survey(disk: &Arc<Disk>, shared: &Shared, now: Millis) -> Result<Option<Found>, LogError> {
+    let look = || -> Result<_, StorageError> {
+        // From now on a crash is a crash.
+        let clean = disk.remove(&disk.root().join(CLEAN_MARKER))?;
+        let checkpoints = Checkpoints::read(disk)?;
+        Ok((clean, checkpoints, disk.list(disk.root())?))
+    };
+    let Ok((clean, checkpoints, listed)) = look() else {
+        return Ok(None);
+    };
+    let mut replicas = Vec::new();
+    for entry in listed.into_iter().filter(|entry| entry.is_dir) {
+        let path = disk.root().join(&entry.name);
+        match parse_dir(&entry.name) {
+            DirName::Replica(partition) => replicas.push(partition),
+            DirName::Delete => {
+                let due = now.saturating_add(LogConfig::default().file_delete_delay_ms);
+                shared.trash.add_dir(due, disk, path);
+            }
+            DirName::Future | DirName::Stray => {
+                warn!(dir = %path.display(), "left alone: moving replicas between directories is not supported yet");
+            }
+            DirName::Ignored => {}
+            DirName::Unknown => return Err(LogError::UnknownDirectory(path)),
+        }
+    }
+    replicas.sort();
+    if clean {
+        info!(dir = %disk.root().display(), replicas = replicas.len(), "the last stop was clean");
+    } else if !replicas.is_empty() {
+        warn!(dir = %disk.root().display(), replicas = replicas.len(), "the last stop was not clean, logs are recovered");
+    }
+    Ok(Some(Found {
+        disk: Arc::clone(disk),
+        clean,
+        checkpoints,
+        replicas,
+    }))
+}
+
+fn refuse_duplicates(found: &[Found]) -> Result<(), LogError> {
+    let mut seen: BTreeMap<&TopicPartition, &Arc<Disk>> = BTreeMap::new();
+    for dir in found {
+        for partition in &dir.replicas {
+            if let Some(first) = seen.insert(partition, &dir.disk) {
+                let path = |disk: &Arc<Disk>| -> PathBuf { disk.root().to_owned() };
+                return Err(LogError::DuplicatePartition {
+                    partition: partition.clone(),
+                    first: path(first),
+                    second: path(&dir.disk),
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Loads the replicas of one directory with `num.recovery.threads.per.data.dir` threads. The first
+/// failure takes the directory offline, which ends the others.
+fn load_dir(
+    dir: &Found,
+    config: &LogManagerConfig,
+    config_of: &(impl Fn(&str) -> Arc<LogConfig> + Sync),
+    shared: &Arc<Shared>,
+    logs: &Mutex<HashMap<TopicPartition, Arc<Log>>>,
+    now: Millis,
+) {
+    let next = AtomicUsize::new(0);
+    let work = || {
+        while let Some(partition) = dir.replicas.get(next.fetch_add(1, Ordering::Relaxed)) {
+            if dir.disk.failure().is_some() {
+                return;
+            }
+            let of = |offsets: &crate::checkpoint::Offsets| {
+                offsets.get(partition).copied().unwrap_or(0).max(0)
+            };
+            let loaded = Log::load(LoadRequest {
+                partition: partition.clone(),
+                home: Arc::new(Home {
+                    disk: Arc::clone(&dir.disk),
+                    dir: dir.disk.root().join(partition.to_string()),
+                }),
+                shared: Arc::clone(shared),
+                config: config_of(&partition.topic),
+                clean: dir.clean,
+                recovery_point: of(&dir.checkpoints.recovery_points),
+                log_start: of(&dir.checkpoints.log_starts),
+                high_watermark: of(&dir.checkpoints.high_watermarks),
+                now,
+            });
+            match loaded {
+                Ok(log) => {
+                    logs.lock().insert(partition.clone(), log);
+                }
+                Err(e) => error!(%partition, error = %e, "the log could not be loaded"),
+            }
+        }
+    };
+    let threads = config.recovery_threads_per_dir.clamp(1, 256);
+    std::thread::scope(|scope| {
+        for _ in 1..threads.min(dir.replicas.len().max(1)) {
+            scope.spawn(work);
+        }
+        work();
+    });
+}

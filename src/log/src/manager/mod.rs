@@ -1,0 +1,201 @@
+//! All logs of a broker.
+
+mod checkpoints;
+mod housekeeping;
+mod load;
+mod shutdown;
+mod status;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use ottla_metadata::{Offset, TopicId, TopicPartition};
+use parking_lot::{Mutex, RwLock};
+use tracing::info;
+
+use self::checkpoints::Written;
+use self::housekeeping::Schedule;
+use crate::clock;
+use crate::config::{LogConfig, LogManagerConfig};
+use crate::dirs::LogDirs;
+use crate::error::{LogError, StorageError};
+use crate::io::Disk;
+use crate::log::{LoadRequest, Log, Shared};
+use crate::names;
+use crate::place::Home;
+
+/// All logs in all log directories.
+#[derive(Debug)]
+pub struct LogManager {
+    dirs: LogDirs,
+    config: LogManagerConfig,
+    shared: Arc<Shared>,
+    logs: RwLock<HashMap<TopicPartition, Arc<Log>>>,
+    /// Held while a replica's directory is created or renamed.
+    changes: Mutex<()>,
+    written: Mutex<Written>,
+    schedule: Mutex<Schedule>,
+}
+
+impl LogManager {
+    /// The log directories.
+    pub fn dirs(&self) -> &LogDirs {
+        &self.dirs
+    }
+
+    /// The log of a partition. It may be in a directory that has failed since:
+    /// [`Log::is_offline`].
+    pub fn get(&self, partition: &TopicPartition) -> Option<Arc<Log>> {
+        self.logs.read().get(partition).map(Arc::clone)
+    }
+
+    /// Whether a log directory has failed. A replica that is not new and not found may then lie
+    /// there, and must not be created anew elsewhere.
+    pub fn has_offline_dir(&self) -> bool {
+        self.dirs.disks().iter().any(|d| d.failure().is_some())
+    }
+
+    /// The log of a partition; if there is none it is created, in the directory with the fewest
+    /// replicas.
+    ///
+    /// # Errors
+    /// The log belongs to a topic of another id; no directory could take a new one.
+    pub fn get_or_create(
+        &self,
+        partition: &TopicPartition,
+        topic_id: TopicId,
+        config: Arc<LogConfig>,
+    ) -> Result<Arc<Log>, LogError> {
+        if let Some(log) = self.get(partition) {
+            log.assign_topic_id(topic_id)?;
+            return Ok(log);
+        }
+        let _changing = self.changes.lock();
+        let log = match self.get(partition) {
+            Some(log) => log,
+            None => self.create(partition, config)?,
+        };
+        log.assign_topic_id(topic_id)?;
+        Ok(log)
+    }
+
+    fn create(
+        &self,
+        partition: &TopicPartition,
+        config: Arc<LogConfig>,
+    ) -> Result<Arc<Log>, LogError> {
+        // Offsets of a deleted namesake must not be taken for this log's after a crash.
+        if self.written.lock().is_stale(partition) {
+            self.write_checkpoints();
+        }
+        let mut last = LogError::NoLiveDirectory;
+        for disk in self.disks_by_load() {
+            let home = Arc::new(Home {
+                dir: disk.root().join(partition.to_string()),
+                disk: Arc::clone(&disk),
+            });
+            let created = Log::create(LoadRequest {
+                partition: partition.clone(),
+                home,
+                shared: Arc::clone(&self.shared),
+                config: Arc::clone(&config),
+                clean: true,
+                recovery_point: 0,
+                log_start: 0,
+                high_watermark: 0,
+                now: clock::now_ms(),
+            });
+            match created {
+                Ok(log) => {
+                    info!(%partition, dir = %disk.root().display(), "created a log");
+                    self.logs
+                        .write()
+                        .insert(partition.clone(), Arc::clone(&log));
+                    return Ok(log);
+                }
+                Err(e) => last = e.into(),
+            }
+        }
+        Err(last)
+    }
+
+    /// Directories that can take a new replica, the one with the fewest first.
+    fn disks_by_load(&self) -> Vec<Arc<Disk>> {
+        let logs = self.logs.read();
+        let mut disks: Vec<(usize, &Arc<Disk>)> = self
+            .dirs
+            .live()
+            .map(|disk| {
+                let replicas = logs.values().filter(|l| l.parent_dir() == disk.root());
+                (replicas.count(), disk)
+            })
+            .collect();
+        disks.sort_by_key(|(count, _)| *count);
+        disks.into_iter().map(|(_, d)| Arc::clone(d)).collect()
+    }
+
+    /// Renames the replica's directory for deletion and forgets the log; the files go after
+    /// `file.delete.delay.ms`. Answers whether there was such a log.
+    ///
+    /// # Errors
+    /// The directory failed.
+    pub fn schedule_delete(&self, partition: &TopicPartition) -> Result<bool, LogError> {
+        let _changing = self.changes.lock();
+        let Some(log) = self.logs.write().remove(partition) else {
+            return Ok(false);
+        };
+        log.close();
+        self.written.lock().deleted(partition.clone());
+        let home = log.home();
+        home.disk.check().map_err(LogError::from)?;
+        let unique = u128::from_be_bytes(TopicId::random().0);
+        let target = home.disk.root().join(names::delete_dir(partition, unique));
+        home.disk.rename(&home.dir, &target)?;
+        home.disk.sync_dir(home.disk.root())?;
+        info!(%partition, dir = %target.display(), "the log is scheduled for deletion");
+        let due = clock::now_ms().saturating_add(log.config().file_delete_delay_ms);
+        self.shared.trash.add_dir(due, &home.disk, target);
+        Ok(true)
+    }
+
+    /// All logs, in the order of their names.
+    pub fn logs(&self) -> Vec<Arc<Log>> {
+        let mut all: Vec<Arc<Log>> = self.logs.read().values().map(Arc::clone).collect();
+        all.sort_by(|a, b| a.partition().cmp(b.partition()));
+        all
+    }
+
+    /// Puts new configs of a topic in force for its logs.
+    pub fn update_config(&self, topic: &str, config: &Arc<LogConfig>) {
+        for (partition, log) in self.logs.read().iter() {
+            if &*partition.topic == topic {
+                log.set_config(Arc::clone(config));
+            }
+        }
+    }
+
+    /// The high watermark that a log came up with: the checkpointed one within the log's bounds.
+    /// 0 for a partition without a log.
+    pub fn checkpointed_high_watermark(&self, partition: &TopicPartition) -> Offset {
+        self.get(partition).map_or(0, |log| log.high_watermark())
+    }
+
+    fn logs_on<'a>(&self, disk: &'a Disk) -> impl Iterator<Item = Arc<Log>> + use<'a> {
+        let mut logs = self.logs();
+        logs.retain(|log| log.parent_dir() == disk.root());
+        logs.into_iter()
+    }
+}
+
+impl Drop for LogManager {
+    /// Without [`LogManager::shutdown`] the logs are left as after a crash.
+    fn drop(&mut self) {
+        self.shared.background.stop();
+    }
+}
+
+/// A failure has taken the directory offline and was logged by that; whoever works on many
+/// directories goes on with the others.
+fn tolerate<T>(result: Result<T, StorageError>) -> Option<T> {
+    result.ok()
+}

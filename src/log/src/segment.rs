@@ -1,0 +1,495 @@
+//! One segment: a file of batches and its indexes (Kafka's `LogSegment`).
+
+use std::fs::File;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use ottla_metadata::{Millis, Offset};
+use parking_lot::{Mutex, MutexGuard};
+
+use crate::entry_file::EntryFile;
+use crate::error::StorageError;
+use crate::names::{self, Kind};
+use crate::place::Place;
+use crate::scan::{Headers, ScanError};
+use crate::txn_index::{self, AbortedTxn};
+
+const OFFSET_ENTRY: usize = 8;
+const TIME_ENTRY: usize = 12;
+
+/// One segment. Reading needs no lock that an append holds while it writes.
+#[derive(Debug)]
+pub(crate) struct Segment {
+    pub(crate) place: Place,
+    /// When this process began to use the segment.
+    pub(crate) created: Millis,
+    size: AtomicU64,
+    file: Mutex<Option<Arc<File>>>,
+    /// Something was read since the last [`Segment::release_if_idle`].
+    used: AtomicBool,
+    has_txn_index: AtomicBool,
+    /// Set with both locks held, before the files are renamed.
+    deleted: AtomicBool,
+    indexes: Mutex<Indexes>,
+}
+
+/// A timestamp and the offset a time index names for it.
+pub(crate) type TimestampAt = (Millis, Offset);
+
+#[derive(Debug)]
+struct Indexes {
+    offset: EntryFile<OFFSET_ENTRY>,
+    time: EntryFile<TIME_ENTRY>,
+    /// The largest timestamp and the last offset of the first batch that has it; unknown until it
+    /// is read from the time index.
+    largest: Option<TimestampAt>,
+    bytes_since_entry: u64,
+}
+
+/// A batch in a segment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Located {
+    pub(crate) position: u64,
+    pub(crate) size: usize,
+}
+
+impl Segment {
+    pub(crate) fn base(&self) -> Offset {
+        self.place.base
+    }
+
+    /// Bytes of batches.
+    pub(crate) fn size(&self) -> u64 {
+        self.size.load(Ordering::Acquire)
+    }
+
+    /// Creates the files of an empty segment; what lay there before is gone.
+    pub(crate) fn create(
+        place: Place,
+        now: Millis,
+        preallocate: Option<u64>,
+    ) -> Result<Segment, StorageError> {
+        let path = place.path(Kind::Log);
+        let file = place.disk().create(&path)?;
+        if let Some(len) = preallocate {
+            place.disk().allocate(&file, &path, len)?;
+        }
+        let offset = EntryFile::create(Kind::OffsetIndex, &place)?;
+        let time = EntryFile::create(Kind::TimeIndex, &place)?;
+        let segment = Segment::new(place, now, 0, false, offset, time);
+        segment.indexes.lock().largest = Some((-1, segment.base()));
+        // An idle partition keeps no descriptor; the first append opens the file.
+        Ok(segment)
+    }
+
+    /// A segment that lies on disk; nothing is opened yet.
+    pub(crate) fn existing(place: Place, now: Millis, size: u64, has_txn_index: bool) -> Segment {
+        Segment::new(
+            place,
+            now,
+            size,
+            has_txn_index,
+            EntryFile::existing(Kind::OffsetIndex),
+            EntryFile::existing(Kind::TimeIndex),
+        )
+    }
+
+    fn new(
+        place: Place,
+        created: Millis,
+        size: u64,
+        has_txn_index: bool,
+        offset: EntryFile<OFFSET_ENTRY>,
+        time: EntryFile<TIME_ENTRY>,
+    ) -> Segment {
+        Segment {
+            place,
+            created,
+            size: AtomicU64::new(size),
+            file: Mutex::new(None),
+            used: AtomicBool::new(false),
+            has_txn_index: AtomicBool::new(has_txn_index),
+            deleted: AtomicBool::new(false),
+            indexes: Mutex::new(Indexes {
+                offset,
+                time,
+                largest: None,
+                bytes_since_entry: 0,
+            }),
+        }
+    }
+
+    /// The file of batches, opened when first needed.
+    pub(crate) fn file(&self) -> Result<Arc<File>, StorageError> {
+        self.used.store(true, Ordering::Relaxed);
+        let mut slot = self.file.lock();
+        if let Some(file) = &*slot {
+            return Ok(Arc::clone(file));
+        }
+        self.check_not_deleted()?;
+        let file = Arc::new(self.place.disk().open(&self.place.path(Kind::Log))?);
+        *slot = Some(Arc::clone(&file));
+        Ok(file)
+    }
+
+    fn check_not_deleted(&self) -> Result<(), StorageError> {
+        if self.deleted.load(Ordering::Acquire) {
+            return Err(StorageError::SegmentDeleted(self.place.path(Kind::Log)));
+        }
+        Ok(())
+    }
+
+    /// The indexes of a segment that is still there: looking into files would create them anew.
+    fn lock_indexes(&self) -> Result<MutexGuard<'_, Indexes>, StorageError> {
+        let indexes = self.indexes.lock();
+        self.check_not_deleted()?;
+        Ok(indexes)
+    }
+
+    /// Notes how much of the file holds batches.
+    pub(crate) fn grown_to(&self, size: u64) {
+        self.size.store(size, Ordering::Release);
+    }
+
+    /// Notes a batch that was written at `position`, and adds index entries when enough bytes
+    /// passed since the last.
+    pub(crate) fn index_batch(
+        &self,
+        position: u64,
+        size: usize,
+        last_offset: Offset,
+        max_timestamp: Millis,
+        interval: u32,
+    ) -> Result<(), StorageError> {
+        let mut indexes = self.lock_indexes()?;
+        let largest = indexes.largest(&self.place)?;
+        if max_timestamp > largest.0 {
+            indexes.largest = Some((max_timestamp, last_offset));
+        }
+        if indexes.bytes_since_entry > u64::from(interval) {
+            indexes.add(&self.place, position, last_offset)?;
+            indexes.bytes_since_entry = 0;
+        }
+        indexes.bytes_since_entry += size as u64;
+        Ok(())
+    }
+
+    /// Whether an index has no room for another entry. The time index keeps room for the one that
+    /// is added when the segment is left.
+    pub(crate) fn is_index_full(&self, max_index_bytes: u32) -> Result<bool, StorageError> {
+        let mut indexes = self.lock_indexes()?;
+        let Indexes { offset, time, .. } = &mut *indexes;
+        Ok(
+            offset.len(&self.place)? >= max_index_bytes / OFFSET_ENTRY as u32
+                || time.len(&self.place)?
+                    >= (max_index_bytes / TIME_ENTRY as u32).saturating_sub(1),
+        )
+    }
+
+    /// The largest timestamp and the offset the time index names for it; timestamp -1 for none.
+    pub(crate) fn largest_timestamp(&self) -> Result<TimestampAt, StorageError> {
+        self.lock_indexes()?.largest(&self.place)
+    }
+
+    /// The largest timestamp, or where there is none the file's time.
+    pub(crate) fn age_timestamp(&self) -> Result<Millis, StorageError> {
+        match self.largest_timestamp()? {
+            (timestamp, _) if timestamp >= 0 => Ok(timestamp),
+            _ => self.modified(),
+        }
+    }
+
+    /// When the file was last written, ms.
+    pub(crate) fn modified(&self) -> Result<Millis, StorageError> {
+        let stat = self.place.disk().stat(&self.place.path(Kind::Log))?;
+        Ok(stat.map_or(0, |(_, modified)| modified))
+    }
+
+    /// A position at or before the batch with `offset`, from the index alone.
+    pub(crate) fn floor_position(&self, offset: Offset) -> Result<u64, StorageError> {
+        if offset <= self.base() {
+            return Ok(0);
+        }
+        self.used.store(true, Ordering::Relaxed);
+        let target = self.relative(offset);
+        let found = self
+            .lock_indexes()?
+            .offset
+            .search(&self.place, |entry| offset_entry(entry).0 <= target)?;
+        Ok(found.map_or(0, |(_, entry)| u64::from(offset_entry(&entry).1)))
+    }
+
+    /// The first batch, below byte `end`, whose last offset is at least `offset`.
+    pub(crate) fn locate(&self, offset: Offset, end: u64) -> Result<Option<Located>, ScanError> {
+        let start = self.floor_position(offset)?;
+        self.locate_from(start, offset, end)
+    }
+
+    /// Like [`Segment::locate`] when a position before the batch is known.
+    pub(crate) fn locate_from(
+        &self,
+        start: u64,
+        offset: Offset,
+        end: u64,
+    ) -> Result<Option<Located>, ScanError> {
+        if start >= end {
+            return Ok(None);
+        }
+        let file = self.file()?;
+        let mut headers = Headers::new(&self.place, &file, start, end);
+        while let Some((position, header)) = headers.next()? {
+            if header.last_offset() >= offset {
+                return Ok(Some(Located {
+                    position,
+                    size: header.size(),
+                }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Where to begin looking for a timestamp: no batch before has one as large.
+    pub(crate) fn floor_of_timestamp(&self, timestamp: Millis) -> Result<Offset, StorageError> {
+        let found = self
+            .lock_indexes()?
+            .time
+            .search(&self.place, |entry| time_entry(entry).0 <= timestamp)?;
+        Ok(found.map_or(self.base(), |(_, entry)| {
+            self.base().saturating_add(time_entry(&entry).1)
+        }))
+    }
+
+    /// The offset after the last batch, found from the last index entry on.
+    pub(crate) fn read_next_offset(&self) -> Result<Offset, ScanError> {
+        let end = self.size();
+        if end == 0 {
+            return Ok(self.base());
+        }
+        let last = self.lock_indexes()?.offset.last(&self.place)?;
+        let start = last.map_or(0, |entry| u64::from(offset_entry(&entry).1));
+        let file = self.file()?;
+        let mut headers = Headers::new(&self.place, &file, start, end);
+        let mut next = self.base();
+        while let Some((_, header)) = headers.next()? {
+            next = header.next_offset();
+        }
+        Ok(next)
+    }
+
+    /// Leaves the segment, which gets no more appends: the largest timestamp is put into the time
+    /// index, and space that was reserved is given back.
+    pub(crate) fn finish(&self) -> Result<(), StorageError> {
+        let mut indexes = self.lock_indexes()?;
+        indexes.largest(&self.place)?;
+        indexes.add_time(&self.place)?;
+        indexes.offset.write_out(&self.place)?;
+        indexes.time.write_out(&self.place)?;
+        drop(indexes);
+        self.trim()
+    }
+
+    /// Cuts the file to what was written.
+    pub(crate) fn trim(&self) -> Result<(), StorageError> {
+        let path = self.place.path(Kind::Log);
+        let len = self.place.disk().stat(&path)?.map_or(0, |(len, _)| len);
+        if len > self.size() {
+            self.place
+                .disk()
+                .set_len(&*self.file()?, &path, self.size())?;
+        }
+        Ok(())
+    }
+
+    /// Makes the batches durable, and with `indexes` those too.
+    pub(crate) fn sync(&self, indexes: bool) -> Result<(), StorageError> {
+        let disk = self.place.disk();
+        if self.size() > 0 || indexes {
+            disk.sync(&*self.file()?, &self.place.named(Kind::Log))?;
+        }
+        if !indexes {
+            return Ok(());
+        }
+        {
+            let mut indexes = self.lock_indexes()?;
+            indexes.offset.sync(&self.place)?;
+            indexes.time.sync(&self.place)?;
+        }
+        if self.has_txn_index() {
+            let path = self.place.path(Kind::TxnIndex);
+            if let Some(file) = disk.open_if_exists(&path)? {
+                disk.sync(&file, &path)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Cuts everything from the batch at `position` on; `next` is the end offset from now on.
+    pub(crate) fn truncate(&self, position: u64, next: Offset) -> Result<(), StorageError> {
+        let mut indexes = self.lock_indexes()?;
+        let target = self.relative(next);
+        // The entry of the batch that holds `next`, and all after it, name offsets not below it.
+        let keep = |found: Option<u32>| found.map_or(0, |number| number.saturating_add(1));
+        let offsets = indexes
+            .offset
+            .search(&self.place, |entry| offset_entry(entry).0 < target)?;
+        indexes
+            .offset
+            .truncate(&self.place, keep(offsets.map(|(number, _)| number)))?;
+        let times = indexes
+            .time
+            .search(&self.place, |entry| time_entry(entry).1 < target)?;
+        indexes
+            .time
+            .truncate(&self.place, keep(times.map(|(number, _)| number)))?;
+        // As in Kafka the maximum falls back to the last entry, which may be below the truth.
+        indexes.largest = None;
+        indexes.bytes_since_entry = 0;
+        drop(indexes);
+        if self.has_txn_index() {
+            txn_index::truncate(&self.place, next)?;
+        }
+        let named = self.place.named(Kind::Log);
+        self.place
+            .disk()
+            .set_len(&*self.file()?, &named, position)?;
+        self.size.store(position, Ordering::Release);
+        Ok(())
+    }
+
+    /// Empties the indexes for a rebuild.
+    pub(crate) fn reset_indexes(&self) -> Result<(), StorageError> {
+        let mut indexes = self.lock_indexes()?;
+        indexes.offset.reset(&self.place)?;
+        indexes.time.reset(&self.place)?;
+        indexes.largest = Some((-1, self.base()));
+        indexes.bytes_since_entry = 0;
+        drop(indexes);
+        if self.has_txn_index.swap(false, Ordering::AcqRel) {
+            self.place.disk().remove(&self.place.path(Kind::TxnIndex))?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn has_txn_index(&self) -> bool {
+        self.has_txn_index.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn add_aborted(&self, aborted: &[AbortedTxn]) -> Result<(), StorageError> {
+        if aborted.is_empty() {
+            return Ok(());
+        }
+        txn_index::append(&self.place, aborted)?;
+        self.has_txn_index.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    pub(crate) fn aborted(&self) -> Result<Vec<AbortedTxn>, StorageError> {
+        if !self.has_txn_index() {
+            return Ok(Vec::new());
+        }
+        Ok(txn_index::read(&self.place)?.unwrap_or_default())
+    }
+
+    /// Gives descriptors and buffers back when nothing was read since the last call. Whoever holds
+    /// the file goes on with it.
+    pub(crate) fn release_if_idle(&self) -> Result<(), StorageError> {
+        if !self.used.swap(false, Ordering::Relaxed) {
+            let mut indexes = self.lock_indexes()?;
+            *self.file.lock() = None;
+            indexes.offset.release(&self.place)?;
+            indexes.time.release(&self.place)?;
+        }
+        Ok(())
+    }
+
+    /// Opens no file any more.
+    pub(crate) fn retire(&self) {
+        let _indexes = self.indexes.lock();
+        let _file = self.file.lock();
+        self.deleted.store(true, Ordering::Release);
+    }
+
+    /// Renames the files for deletion; answers their new names.
+    pub(crate) fn mark_deleted(&self) -> Result<Vec<std::path::PathBuf>, StorageError> {
+        let _indexes = self.indexes.lock();
+        let _file = self.file.lock();
+        self.deleted.store(true, Ordering::Release);
+        let mut marked = Vec::with_capacity(4);
+        for kind in [Kind::Log].into_iter().chain(Kind::INDEXES) {
+            let from = self.place.path(kind);
+            let to = names::with_suffix(&from, names::DELETED);
+            if self.place.disk().rename_if_exists(&from, &to)? {
+                marked.push(to);
+            }
+        }
+        Ok(marked)
+    }
+
+    fn relative(&self, offset: Offset) -> i64 {
+        offset.saturating_sub(self.base())
+    }
+}
+
+impl Indexes {
+    fn largest(&mut self, place: &Place) -> Result<TimestampAt, StorageError> {
+        if let Some(largest) = self.largest {
+            return Ok(largest);
+        }
+        let last = self.time.last(place)?.map(|entry| time_entry(&entry));
+        let largest = last.map_or((-1, place.base), |(timestamp, relative)| {
+            (timestamp, place.base.saturating_add(relative))
+        });
+        self.largest = Some(largest);
+        Ok(largest)
+    }
+
+    fn add(
+        &mut self,
+        place: &Place,
+        position: u64,
+        last_offset: Offset,
+    ) -> Result<(), StorageError> {
+        // Both fit, or the segment would have been rolled; without an entry lookups still work.
+        if let (Ok(relative), Ok(position)) = (
+            u32::try_from(last_offset.saturating_sub(place.base)),
+            u32::try_from(position),
+        ) {
+            let mut entry = [0; OFFSET_ENTRY];
+            entry[..4].copy_from_slice(&relative.to_be_bytes());
+            entry[4..].copy_from_slice(&position.to_be_bytes());
+            self.offset.push(place, entry)?;
+        }
+        self.add_time(place)
+    }
+
+    fn add_time(&mut self, place: &Place) -> Result<(), StorageError> {
+        let (timestamp, offset) = self.largest(place)?;
+        let last = self.time.last(place)?.map_or(-1, |e| time_entry(&e).0);
+        let relative = u32::try_from(offset.saturating_sub(place.base));
+        if let (true, Ok(relative)) = (timestamp > last, relative) {
+            let mut entry = [0; TIME_ENTRY];
+            entry[..8].copy_from_slice(&timestamp.to_be_bytes());
+            entry[8..].copy_from_slice(&relative.to_be_bytes());
+            self.time.push(place, entry)?;
+        }
+        Ok(())
+    }
+}
+
+/// Relative offset and position.
+fn offset_entry(entry: &[u8; OFFSET_ENTRY]) -> (i64, u32) {
+    let [a, b, c, d, e, f, g, h] = *entry;
+    (
+        i64::from(i32::from_be_bytes([a, b, c, d])),
+        u32::from_be_bytes([e, f, g, h]),
+    )
+}
+
+/// Timestamp and relative offset.
+fn time_entry(entry: &[u8; TIME_ENTRY]) -> (Millis, i64) {
+    let [a, b, c, d, e, f, g, h, i, j, k, l] = *entry;
+    (
+        i64::from_be_bytes([a, b, c, d, e, f, g, h]),
+        i64::from(i32::from_be_bytes([i, j, k, l])),
+    )
+}
