@@ -310,7 +310,7 @@ impl ReplicaManager {
     /// broker stays.
     pub(crate) fn storage_failed(&self, replica: &Replica, error: &StorageError) {
         match error {
-            StorageError::Closed(_) => return,
+            StorageError::Closed(_) | StorageError::SegmentDeleted(_) => return,
             StorageError::Io { .. } => {
                 tracing::error!(partition = %replica.partition, error = %ErrorChain(error), "log failed");
             }

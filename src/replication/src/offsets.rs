@@ -133,7 +133,11 @@ impl ReplicaManager {
         let (visible_end, _) = self.visible_end(&replica, &query)?;
         let mut offsets = replica
             .log
-            .legacy_offsets_before(timestamp, max, wall_clock());
+            .legacy_offsets_before(timestamp, max, wall_clock())
+            .map_err(|error| {
+                self.storage_failed(&replica, &error);
+                PartitionError::Offline
+            })?;
         if query.isolation.is_some() && offsets.iter().any(|offset| *offset > visible_end) {
             offsets.retain(|offset| *offset < visible_end);
             offsets.insert(0, visible_end);

@@ -53,6 +53,8 @@ fn append(error: &AppendError) -> ErrorCode {
         AppendError::TransactionCoordinatorFenced { .. } => ErrorCode::TransactionCoordinatorFenced,
         AppendError::UnexpectedOffset { .. } => ErrorCode::UnknownServerError,
         AppendError::SetTooLarge { .. } => ErrorCode::RecordListTooLarge,
+        AppendError::Corrupt(_) => ErrorCode::CorruptMessage,
+        AppendError::InvalidRecords(error) => records(error),
         AppendError::Storage(error) => storage(error),
     }
 }
@@ -61,7 +63,9 @@ fn append(error: &AppendError) -> ErrorCode {
 pub(crate) fn storage(error: &StorageError) -> ErrorCode {
     match error {
         StorageError::Io { .. } | StorageError::Offline(_) => ErrorCode::KafkaStorageError,
-        StorageError::Closed(_) => ErrorCode::NotLeaderOrFollower,
+        StorageError::Closed(_) | StorageError::SegmentDeleted(_) => {
+            ErrorCode::NotLeaderOrFollower
+        }
     }
 }
 

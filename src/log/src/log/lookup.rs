@@ -7,7 +7,7 @@ use ottla_metadata::{Millis, Offset};
 use super::Log;
 use super::read::unreadable;
 use crate::answers::TimestampOffset;
-use crate::error::ReadError;
+use crate::error::{ReadError, StorageError};
 use crate::scan::{Batches, Headers, find_timestamp};
 use crate::segment::Segment;
 
@@ -70,7 +70,7 @@ impl Log {
         timestamp: Millis,
         max: usize,
         now: Millis,
-    ) -> Result<Vec<Offset>, ReadError> {
+    ) -> Result<Vec<Offset>, StorageError> {
         self.home.disk.check()?;
         let segments = self.segments.load_full();
         let start = self.log_start_offset();
