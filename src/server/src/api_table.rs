@@ -20,10 +20,19 @@ pub(crate) struct Api {
 pub(crate) static SERVED: &[&Api] = &[
     &handlers::produce::API,
     &handlers::list_offsets::API,
+    &handlers::metadata::API,
     &handlers::api_versions::API,
+    &handlers::create_topics::API,
+    &handlers::delete_topics::API,
     &handlers::delete_records::API,
     &handlers::init_producer_id::API,
     &handlers::offset_for_leader_epoch::API,
+    &handlers::describe_configs::API,
+    &handlers::alter_configs::API,
+    &handlers::describe_log_dirs::API,
+    &handlers::create_partitions::API,
+    &handlers::incremental_alter_configs::API,
+    &handlers::describe_cluster::API,
 ];
 
 /// The API with this number, if it is served.

@@ -1,5 +1,6 @@
 //! What handlers work on.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -7,6 +8,7 @@ use ottla_cluster::Cluster;
 use ottla_config::ServerConfig;
 use ottla_metadata::BrokerId;
 use ottla_replication::ReplicaManager;
+use parking_lot::Mutex;
 
 use crate::cluster_port::ClusterPort;
 use crate::producer_ids::ProducerIds;
@@ -30,6 +32,10 @@ pub struct Context {
     pub(crate) cluster: Arc<dyn ClusterPort>,
     pub(crate) config: Arc<ArcSwap<ServerConfig>>,
     pub(crate) producer_ids: ProducerIds,
+    /// Topics that a Metadata request is creating at this moment.
+    pub(crate) creating: Mutex<HashSet<String>>,
+    /// Held while settings are read, changed and stored.
+    pub(crate) altering: tokio::sync::Mutex<()>,
 }
 
 impl Context {
@@ -47,6 +53,8 @@ impl Context {
             cluster: Arc::new(cluster),
             config,
             producer_ids: ProducerIds::default(),
+            creating: Mutex::default(),
+            altering: tokio::sync::Mutex::default(),
         })
     }
 }

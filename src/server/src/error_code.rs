@@ -1,6 +1,10 @@
 //! Where errors become protocol codes: one `match` per error type, without a wildcard arm, so that
 //! a new variant does not compile until somebody has chosen its code.
 
+use ottla_cluster::{
+    AlterConfigError, CreatePartitionsError, CreateTopicError, DeleteTopicError, StoreError,
+};
+use ottla_config::ChangeError;
 use ottla_log::{AppendError, ReadError, StorageError};
 use ottla_protocol::ErrorCode;
 use ottla_records::InvalidRecords;
@@ -108,5 +112,83 @@ pub(crate) fn delete_records(error: &DeleteRecordsError) -> ErrorCode {
         DeleteRecordsError::InternalTopic => ErrorCode::InvalidTopicException,
         DeleteRecordsError::TimedOut => ErrorCode::RequestTimedOut,
         DeleteRecordsError::Storage(error) => storage(error),
+    }
+}
+
+/// What was asked of ZooKeeper may or may not have happened when it did not answer.
+pub(crate) fn store(error: &StoreError) -> ErrorCode {
+    match error {
+        StoreError::Away => ErrorCode::RequestTimedOut,
+        StoreError::NotController => ErrorCode::NotController,
+        StoreError::Unexpected(_) => ErrorCode::UnknownServerError,
+    }
+}
+
+pub(crate) fn create_topic(error: &CreateTopicError) -> ErrorCode {
+    match error {
+        CreateTopicError::NotController => ErrorCode::NotController,
+        CreateTopicError::InvalidName(_) | CreateTopicError::Collides(_) => {
+            ErrorCode::InvalidTopicException
+        }
+        CreateTopicError::Exists(_) | CreateTopicError::MarkedForDeletion(_) => {
+            ErrorCode::TopicAlreadyExists
+        }
+        CreateTopicError::Reserved(_)
+        | CreateTopicError::Duplicate(_)
+        | CreateTopicError::CountsAndAssignment => ErrorCode::InvalidRequest,
+        CreateTopicError::InvalidPartitions(_) => ErrorCode::InvalidPartitions,
+        CreateTopicError::InvalidReplicationFactor { .. } => ErrorCode::InvalidReplicationFactor,
+        CreateTopicError::InvalidAssignment(_) => ErrorCode::InvalidReplicaAssignment,
+        CreateTopicError::NoLeaderInTime => ErrorCode::RequestTimedOut,
+        CreateTopicError::Store(error) => store(error),
+    }
+}
+
+/// Versions 2 and before do not know that deletion can be disabled.
+pub(crate) fn delete_topic(error: &DeleteTopicError, version: i16) -> ErrorCode {
+    match error {
+        DeleteTopicError::NotController => ErrorCode::NotController,
+        DeleteTopicError::Unknown(_) => ErrorCode::UnknownTopicOrPartition,
+        DeleteTopicError::Disabled if version < 3 => ErrorCode::InvalidRequest,
+        DeleteTopicError::Disabled => ErrorCode::TopicDeletionDisabled,
+        DeleteTopicError::NotGoneInTime => ErrorCode::RequestTimedOut,
+        DeleteTopicError::Store(error) => store(error),
+    }
+}
+
+pub(crate) fn create_partitions(error: &CreatePartitionsError) -> ErrorCode {
+    match error {
+        CreatePartitionsError::NotController => ErrorCode::NotController,
+        CreatePartitionsError::UnknownTopic(_) => ErrorCode::UnknownTopicOrPartition,
+        CreatePartitionsError::MarkedForDeletion(_) => ErrorCode::InvalidTopicException,
+        CreatePartitionsError::Duplicate(_) => ErrorCode::InvalidRequest,
+        CreatePartitionsError::NotAnIncrease { .. } => ErrorCode::InvalidPartitions,
+        CreatePartitionsError::ReassignmentInProgress => ErrorCode::ReassignmentInProgress,
+        CreatePartitionsError::InvalidReplicationFactor { .. } => {
+            ErrorCode::InvalidReplicationFactor
+        }
+        CreatePartitionsError::InvalidAssignment(_) => ErrorCode::InvalidReplicaAssignment,
+        CreatePartitionsError::NoLeaderInTime => ErrorCode::RequestTimedOut,
+        CreatePartitionsError::Store(error) => store(error),
+    }
+}
+
+pub(crate) fn alter_config(error: &AlterConfigError) -> ErrorCode {
+    match error {
+        AlterConfigError::UnknownTopic(_) => ErrorCode::UnknownTopicOrPartition,
+        AlterConfigError::NoController => ErrorCode::NotController,
+        AlterConfigError::Store(error) => store(error),
+    }
+}
+
+/// Settings that a topic, or a broker, cannot have.
+pub(crate) fn config_change(error: &ChangeError) -> ErrorCode {
+    match error {
+        ChangeError::UnknownTopicKey(_) | ChangeError::Value(_) | ChangeError::Conflict(_) => {
+            ErrorCode::InvalidConfig
+        }
+        ChangeError::ReadOnly(_) | ChangeError::NeedsListener(_) | ChangeError::NeedsBroker(_) => {
+            ErrorCode::InvalidRequest
+        }
     }
 }

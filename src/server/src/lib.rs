@@ -7,14 +7,19 @@
 //! become protocol codes.
 
 mod api_table;
+mod authorized_operations;
 mod cluster_port;
+mod config_resource;
 mod configs;
 mod context;
 mod error_code;
 mod handlers;
+mod internal_topics;
 mod local_replicas;
+mod messages;
 mod producer_ids;
 mod reply;
+mod words;
 
 pub use configs::Configs;
 pub use context::{Context, Parts};

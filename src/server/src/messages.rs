@@ -1,0 +1,58 @@
+//! The texts that go with error codes. Where people and scripts know Kafka's text, it says the
+//! same; elsewhere the error's own words do.
+
+use ottla_cluster::{CreatePartitionsError, CreateTopicError};
+
+/// Why a topic was not created; Kafka gives no text for some codes.
+pub(crate) fn create_topic(name: &str, error: &CreateTopicError) -> Option<String> {
+    Some(match error {
+        CreateTopicError::NotController | CreateTopicError::NoLeaderInTime => return None,
+        CreateTopicError::Exists(_) => format!("Topic '{name}' already exists."),
+        CreateTopicError::MarkedForDeletion(_) => format!("Topic '{name}' is marked for deletion."),
+        CreateTopicError::Collides(other) => {
+            format!("Topic '{name}' collides with existing topics: {other}")
+        }
+        CreateTopicError::Duplicate(_) => "Found multiple entries for this topic.".to_owned(),
+        CreateTopicError::InvalidPartitions(_) => {
+            "Number of partitions must be larger than 0.".to_owned()
+        }
+        CreateTopicError::InvalidReplicationFactor { asked, .. } if *asked <= 0 => {
+            "Replication factor must be larger than 0.".to_owned()
+        }
+        CreateTopicError::InvalidReplicationFactor { asked, available } => {
+            format!("Replication factor: {asked} larger than available brokers: {available}.")
+        }
+        CreateTopicError::InvalidName(_)
+        | CreateTopicError::Reserved(_)
+        | CreateTopicError::CountsAndAssignment
+        | CreateTopicError::InvalidAssignment(_)
+        | CreateTopicError::Store(_) => error.to_string(),
+    })
+}
+
+/// Why partitions were not added.
+pub(crate) fn create_partitions(name: &str, error: &CreatePartitionsError) -> Option<String> {
+    Some(match error {
+        CreatePartitionsError::NotController | CreatePartitionsError::NoLeaderInTime => {
+            return None;
+        }
+        CreatePartitionsError::UnknownTopic(_) => unknown_topic(name),
+        CreatePartitionsError::NotAnIncrease { current, asked } if asked == current => {
+            format!("Topic already has {current} partitions.")
+        }
+        CreatePartitionsError::NotAnIncrease { current, asked } => format!(
+            "Topic currently has {current} partitions, which is higher than the requested {asked}."
+        ),
+        CreatePartitionsError::MarkedForDeletion(_)
+        | CreatePartitionsError::Duplicate(_)
+        | CreatePartitionsError::ReassignmentInProgress
+        | CreatePartitionsError::InvalidReplicationFactor { .. }
+        | CreatePartitionsError::InvalidAssignment(_)
+        | CreatePartitionsError::Store(_) => error.to_string(),
+    })
+}
+
+/// A topic that was named and does not exist.
+pub(crate) fn unknown_topic(name: &str) -> String {
+    format!("The topic '{name}' does not exist.")
+}
