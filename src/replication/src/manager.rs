@@ -9,7 +9,7 @@ use ottla_config::TopicConfig;
 use ottla_log::{DirStatus, LogConfig, LogManager, StorageError};
 use ottla_metadata::{BrokerId, ClusterImage, LeaderEpoch, Millis, TopicPartition};
 use ottla_partition::{Event, Rules, StoreOutcome};
-use ottla_records::AppendRules;
+use ottla_records::{AppendRules, Compression, Magic, TargetCompression};
 use tokio::runtime::Handle;
 
 use crate::convert::{log_config, millis, record_rules};
@@ -90,6 +90,18 @@ pub(crate) struct TopicRules {
     pub(crate) records: AppendRules,
     pub(crate) min_insync_replicas: usize,
     pub(crate) deletable: bool,
+    pub(crate) down_conversion: bool,
+}
+
+/// How a partition's records are stored, as far as clients of old versions are concerned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoredFormat {
+    /// The newest format that may lie in the log.
+    pub magic: Magic,
+    /// `compression.type` is zstd.
+    pub is_zstd: bool,
+    /// `message.downconversion.enable`.
+    pub down_conversion: bool,
 }
 
 impl ReplicaManager {
@@ -132,6 +144,18 @@ impl ReplicaManager {
         let replica = self.online(topic, partition).ok()?;
         let epoch = replica.state().brain.leader_epoch();
         Some(epoch)
+    }
+
+    /// How the partition's records are stored; `None` if it is not here.
+    pub fn stored_format(&self, topic: &str, partition: i32) -> Option<StoredFormat> {
+        let replica = self.online(topic, partition).ok()?;
+        let rules = replica.rules.load();
+        let zstd = |codec| matches!(codec, TargetCompression::Codec { codec: Compression::Zstd, .. });
+        Some(StoredFormat {
+            magic: rules.records.target_magic,
+            is_zstd: zstd(rules.records.compression),
+            down_conversion: rules.down_conversion,
+        })
     }
 
     /// Puts a topic's changed config in force.
@@ -247,6 +271,7 @@ impl ReplicaManager {
             records,
             min_insync_replicas: usize::try_from(config.min_insync_replicas).unwrap_or(usize::MAX),
             deletable: config.delete,
+            down_conversion: config.down_conversion,
         })
     }
 

@@ -19,6 +19,7 @@ pub(crate) struct Api {
 /// Everything that is served, and so advertised, in the order of the keys.
 pub(crate) static SERVED: &[&Api] = &[
     &handlers::produce::API,
+    &handlers::fetch::API,
     &handlers::list_offsets::API,
     &handlers::metadata::API,
     &handlers::api_versions::API,

@@ -2,15 +2,18 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use ottla_cluster::Cluster;
 use ottla_config::ServerConfig;
-use ottla_metadata::BrokerId;
+use ottla_metadata::{BrokerId, Millis};
 use ottla_replication::ReplicaManager;
 use parking_lot::Mutex;
+use tokio::sync::Semaphore;
 
 use crate::cluster_port::ClusterPort;
+use crate::fetch_sessions::FetchSessions;
 use crate::producer_ids::ProducerIds;
 
 /// The drivers, running.
@@ -36,6 +39,10 @@ pub struct Context {
     pub(crate) creating: Mutex<HashSet<String>>,
     /// Held while settings are read, changed and stored.
     pub(crate) altering: tokio::sync::Mutex<()>,
+    pub(crate) fetch_sessions: FetchSessions,
+    /// Permits to convert records for old clients: as many at a time as there are processors.
+    pub(crate) conversions: Arc<Semaphore>,
+    started: Instant,
 }
 
 impl Context {
@@ -47,6 +54,7 @@ impl Context {
             cluster,
             config,
         } = parts;
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
         Arc::new(Context {
             broker,
             replicas,
@@ -55,6 +63,14 @@ impl Context {
             producer_ids: ProducerIds::default(),
             creating: Mutex::default(),
             altering: tokio::sync::Mutex::default(),
+            fetch_sessions: FetchSessions::default(),
+            conversions: Arc::new(Semaphore::new(processors)),
+            started: Instant::now(),
         })
+    }
+
+    /// Milliseconds since the start: the clock of sessions.
+    pub(crate) fn now_ms(&self) -> Millis {
+        Millis::try_from(self.started.elapsed().as_millis()).unwrap_or(Millis::MAX)
     }
 }

@@ -67,9 +67,7 @@ fn append(error: &AppendError) -> ErrorCode {
 pub(crate) fn storage(error: &StorageError) -> ErrorCode {
     match error {
         StorageError::Io { .. } | StorageError::Offline(_) => ErrorCode::KafkaStorageError,
-        StorageError::Closed(_) | StorageError::SegmentDeleted(_) => {
-            ErrorCode::NotLeaderOrFollower
-        }
+        StorageError::Closed(_) | StorageError::SegmentDeleted(_) => ErrorCode::NotLeaderOrFollower,
     }
 }
 

@@ -13,6 +13,8 @@ mod config_resource;
 mod configs;
 mod context;
 mod error_code;
+mod fetch_conversion;
+mod fetch_sessions;
 mod handlers;
 mod internal_topics;
 mod local_replicas;

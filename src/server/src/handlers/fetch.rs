@@ -1,0 +1,564 @@
+//! Fetch: sessions and errors here, reading and waiting in `ottla-replication`, conversion for old
+//! clients in `fetch_conversion.rs`.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ottla_log::LogSlice;
+use ottla_metadata::{BrokerId, ClusterImage, TopicId, TopicName};
+use ottla_network::{Answer, ConnectionInfo, Request};
+use ottla_protocol::fetch::{
+    AbortedTransaction, EpochEndOffset, FetchPartitionResponse, FetchRequest, FetchResponse,
+    FetchTopicResponse, IsolationLevel,
+};
+use ottla_protocol::{ApiKey, ErrorCode, Part, RequestHeader, ResponseBody};
+use ottla_records::Magic;
+use ottla_replication::{
+    Completion, FetchOrigin, FetchPartition, FetchResults, FetchSpec, FetchedPartition, Isolation,
+};
+use smallvec::smallvec;
+
+use crate::api_table::{Api, versions};
+use crate::context::Context;
+use crate::error_code;
+use crate::fetch_conversion::{Conversion, convert_all};
+use crate::fetch_sessions::{
+    FINAL_EPOCH, INITIAL_EPOCH, NO_SESSION, NewSession, PartitionKey, Resumed, Session, Told,
+    TopicKey, Wanted,
+};
+use crate::handlers::leaders::Leaders;
+use crate::reply::malformed;
+
+pub(crate) const API: Api = Api {
+    key: ApiKey::Fetch,
+    versions: versions(0, 17),
+    handle,
+};
+
+fn handle(context: &Arc<Context>, request: Request) -> Answer {
+    let Request {
+        header,
+        body,
+        connection,
+        ..
+    } = request;
+    let request = match FetchRequest::decode(header.api_version, body) {
+        Ok(request) => request,
+        Err(error) => return malformed(&header, &error),
+    };
+    let image = context.cluster.image();
+    let (kind, all) = match begin(context, &image, &request, header.api_version >= 13) {
+        Ok(begun) => begun,
+        Err(code) => return Answer::Now(failed(code, NO_SESSION).encode(&header)),
+    };
+    let exchange = Exchange {
+        header,
+        connection,
+        is_follower: request.replica_id >= 0,
+        kind,
+    };
+    let (spec, unresolved) = exchange.spec(context, &image, &request, all);
+    match context.replicas.fetch(spec) {
+        Completion::Ready(read) => {
+            let found = exchange.found(context, read, unresolved);
+            if found.conversions.is_empty() {
+                return Answer::Now(exchange.respond(context, found));
+            }
+            let context = Arc::clone(context);
+            Answer::Later(Box::pin(async move {
+                Some(exchange.finish(&context, found).await)
+            }))
+        }
+        Completion::Pending(pending) => {
+            let context = Arc::clone(context);
+            Answer::Later(Box::pin(async move {
+                let found = exchange.found(&context, pending.await, unresolved);
+                Some(exchange.finish(&context, found).await)
+            }))
+        }
+    }
+}
+
+fn failed(code: ErrorCode, session_id: i32) -> FetchResponse<'static> {
+    let (topics, node_endpoints) = (Vec::new(), Vec::new());
+    FetchResponse {
+        throttle_time_ms: 0,
+        error: code,
+        session_id,
+        topics,
+        node_endpoints,
+    }
+}
+
+/// A request and what its answer needs of it.
+struct Exchange {
+    header: RequestHeader,
+    connection: Arc<ConnectionInfo>,
+    is_follower: bool,
+    kind: Kind,
+}
+
+/// What the request is with respect to sessions.
+enum Kind {
+    /// Answered outside of sessions.
+    Sessionless,
+    /// Answered in full, and begins a session.
+    Full,
+    /// Goes on with a session, which must have this epoch when the answer is made.
+    Incremental(Arc<Session>, i32),
+}
+
+type Asked = (PartitionKey, Wanted);
+
+impl Exchange {
+    /// What to read, and what cannot be read because nobody knows the id of its topic.
+    fn spec(
+        &self,
+        context: &Context,
+        image: &ClusterImage,
+        request: &FetchRequest,
+        all: Vec<Asked>,
+    ) -> (FetchSpec, Vec<Asked>) {
+        let version = self.header.api_version;
+        let mut partitions = Vec::with_capacity(all.len());
+        let mut unresolved = Vec::new();
+        for (key, wanted) in all {
+            match fetch_partition(image, &key, wanted) {
+                Some(partition) => partitions.push(partition),
+                None => unresolved.push((key, wanted)),
+            }
+        }
+        let max_bytes = size(request.max_bytes).min(limit(context));
+        // What has failed already is answered at once.
+        let wait_ms = if unresolved.is_empty() {
+            request.max_wait_ms.max(0)
+        } else {
+            0
+        };
+        let spec = FetchSpec {
+            origin: match request.replica_id {
+                id @ 0.. => FetchOrigin::Follower(BrokerId(id)),
+                _ => FetchOrigin::Consumer,
+            },
+            max_wait: Duration::from_millis(wait_ms.unsigned_abs().into()),
+            min_bytes: size(request.min_bytes).min(max_bytes),
+            max_bytes,
+            hard_limits: version <= 2,
+            isolation: match request.isolation_level {
+                IsolationLevel::ReadUncommitted => Isolation::ReadUncommitted,
+                IsolationLevel::ReadCommitted => Isolation::ReadCommitted,
+            },
+            leader_only: self.is_follower || version < 11,
+            partitions,
+        };
+        (spec, unresolved)
+    }
+
+    /// What was found, as the response will say it.
+    fn found(
+        &self,
+        context: &Context,
+        (spec, results): (FetchSpec, FetchResults),
+        unresolved: Vec<Asked>,
+    ) -> Found {
+        let answers = Vec::with_capacity(results.len() + unresolved.len());
+        let mut found = Found {
+            answers,
+            conversions: Vec::new(),
+        };
+        for (partition, result) in spec.partitions.into_iter().zip(results) {
+            let response = match result {
+                Ok(fetched) => self.fetched(context, &partition, fetched, &mut found),
+                Err(error) => {
+                    let code = error_code::fetch(&error, self.header.api_version);
+                    tracing::debug!(
+                        topic = &*partition.topic, partition = partition.partition, %error, "fetch"
+                    );
+                    FetchPartitionResponse::failed(partition.partition, code)
+                }
+            };
+            found.answers.push(Answered::new(partition, response));
+        }
+        for ((topic, partition), wanted) in unresolved {
+            let id = if let TopicKey::Id(id) = topic {
+                id
+            } else {
+                TopicId::ZERO
+            };
+            let response = FetchPartitionResponse::failed(partition, ErrorCode::UnknownTopicId);
+            let key = (topic, partition);
+            found.answers.push(Answered {
+                key,
+                wanted,
+                name: "".into(),
+                id,
+                response,
+            });
+        }
+        found
+    }
+
+    /// A partition that was read. What an old client cannot read is converted before it is sent,
+    /// or refused.
+    fn fetched(
+        &self,
+        context: &Context,
+        partition: &FetchPartition,
+        fetched: FetchedPartition,
+        found: &mut Found,
+    ) -> FetchPartitionResponse {
+        let version = self.header.api_version;
+        let index = partition.partition;
+        if version < 10 {
+            match needed_conversion(context, partition, version, self.is_follower) {
+                Ok(Some(target)) => {
+                    if let Some(records) = &fetched.records {
+                        found.conversions.extend(Conversion::new(
+                            found.answers.len(),
+                            records,
+                            target,
+                            partition.fetch_offset,
+                        ));
+                    }
+                }
+                Ok(None) => {}
+                Err(code) => return FetchPartitionResponse::failed(index, code),
+            }
+        }
+        let mut response = FetchPartitionResponse::failed(index, ErrorCode::None);
+        response.high_watermark = fetched.high_watermark;
+        response.last_stable_offset = fetched.last_stable_offset;
+        response.log_start_offset = fetched.log_start_offset;
+        response.diverging_epoch = fetched.diverging.map(|d| EpochEndOffset {
+            epoch: d.epoch,
+            end_offset: d.end_offset,
+        });
+        response.aborted_transactions = fetched.aborted.map(|aborted| {
+            let aborted = aborted.into_iter();
+            aborted
+                .map(|a| AbortedTransaction {
+                    producer_id: a.producer_id,
+                    first_offset: a.first_offset,
+                })
+                .collect()
+        });
+        response.records = fetched.records.map(file_part).into_iter().collect();
+        response
+    }
+
+    async fn finish(&self, context: &Context, mut found: Found) -> ResponseBody {
+        let conversions = std::mem::take(&mut found.conversions);
+        for (place, converted) in convert_all(context, conversions).await {
+            let Some(answer) = found.answers.get_mut(place) else {
+                continue;
+            };
+            let response = &mut answer.response;
+            match converted {
+                Ok(records) => response.records = smallvec![Part::Bytes(records)],
+                Err(code) => *response = FetchPartitionResponse::failed(response.index, code),
+            }
+        }
+        self.respond(context, found)
+    }
+
+    fn respond(&self, context: &Context, mut found: Found) -> ResponseBody {
+        let session_id = match self.settle_session(context, &mut found) {
+            Ok(session_id) => session_id,
+            Err(code) => {
+                let id = if let Kind::Incremental(session, _) = &self.kind {
+                    session.id
+                } else {
+                    0
+                };
+                return failed(code, id).encode(&self.header);
+            }
+        };
+        let mut leaders = Leaders::new(context, &self.connection);
+        let mut topics: Vec<FetchTopicResponse<'_>> = Vec::new();
+        for answer in &mut found.answers {
+            let mut response =
+                FetchPartitionResponse::failed(answer.response.index, ErrorCode::None);
+            std::mem::swap(&mut response, &mut answer.response);
+            let moved = matches!(
+                response.error,
+                ErrorCode::NotLeaderOrFollower | ErrorCode::FencedLeaderEpoch
+            );
+            if moved && self.header.api_version >= 16 {
+                response.current_leader = Some(leaders.note(&answer.name, response.index));
+            }
+            match topics.last_mut() {
+                Some(last) if last.id == answer.id && last.name == &*answer.name => {
+                    last.partitions.push(response);
+                }
+                _ => {
+                    let (name, id) = (&*answer.name, answer.id);
+                    topics.push(FetchTopicResponse {
+                        name,
+                        id,
+                        partitions: vec![response],
+                    });
+                }
+            }
+        }
+        let node_endpoints = leaders.endpoints();
+        let (error, throttle_time_ms) = (ErrorCode::None, 0);
+        let response = FetchResponse {
+            throttle_time_ms,
+            error,
+            session_id,
+            topics,
+            node_endpoints,
+        };
+        response.encode(&self.header)
+    }
+
+    /// Begins the session, or drops from the answer what its session has told before. Answers the
+    /// session id of the response.
+    fn settle_session(&self, context: &Context, found: &mut Found) -> Result<i32, ErrorCode> {
+        match &self.kind {
+            Kind::Sessionless => Ok(NO_SESSION),
+            Kind::Full => {
+                let partitions = found.answers.iter();
+                let partitions = partitions
+                    .map(|a| (a.key.clone(), a.wanted, a.told()))
+                    .collect();
+                let new = NewSession {
+                    is_privileged: self.is_follower,
+                    uses_ids: self.header.api_version >= 13,
+                    partitions,
+                };
+                let slots = context.config.load().fetch.session_cache_slots;
+                Ok(context.fetch_sessions.open(new, slots, context.now_ms()))
+            }
+            Kind::Incremental(session, epoch) => {
+                let told: Vec<_> = found
+                    .answers
+                    .iter()
+                    .map(|a| (a.key.clone(), a.told()))
+                    .collect();
+                let mut news = session.select(*epoch, &told)?.into_iter();
+                found.answers.retain(|_| news.next().unwrap_or(true));
+                Ok(session.id)
+            }
+        }
+    }
+}
+
+/// What the request names. Of a partition named twice the last counts, in the first one's place.
+fn asked(image: &ClusterImage, request: &FetchRequest, by_id: bool) -> Vec<Asked> {
+    let mut all: Vec<Asked> = Vec::new();
+    for topic in &request.topics {
+        let topic_key = topic_key(image, &topic.name, topic.id, by_id);
+        all.extend(topic.partitions.iter().map(|partition| {
+            let wanted = Wanted {
+                fetch_offset: partition.fetch_offset,
+                log_start_offset: partition.log_start_offset,
+                max_bytes: partition.max_bytes,
+                current_leader_epoch: partition.current_leader_epoch,
+                last_fetched_epoch: partition.last_fetched_epoch,
+            };
+            ((topic_key.clone(), partition.index), wanted)
+        }));
+    }
+    if all.len() > 1 {
+        without_duplicates(all)
+    } else {
+        all
+    }
+}
+
+fn without_duplicates(all: Vec<Asked>) -> Vec<Asked> {
+    let mut places: HashMap<PartitionKey, usize> = HashMap::with_capacity(all.len());
+    let mut unique: Vec<Asked> = Vec::with_capacity(all.len());
+    for (key, wanted) in all {
+        match places.get(&key).and_then(|place| unique.get_mut(*place)) {
+            Some((_, first)) => *first = wanted,
+            None => {
+                places.insert(key.clone(), unique.len());
+                unique.push((key, wanted));
+            }
+        }
+    }
+    unique
+}
+
+/// Names are shared with the image where it knows them.
+fn topic_key(image: &ClusterImage, name: &str, id: TopicId, by_id: bool) -> TopicKey {
+    if by_id {
+        return TopicKey::Id(id);
+    }
+    let shared = image.topic(name).map(|topic| Arc::clone(&topic.name));
+    TopicKey::Name(shared.unwrap_or_else(|| name.into()))
+}
+
+/// What the request is (KIP-227), and everything it fetches.
+///
+/// # Errors
+/// The error of the whole response.
+fn begin(
+    context: &Context,
+    image: &ClusterImage,
+    request: &FetchRequest,
+    by_id: bool,
+) -> Result<(Kind, Vec<Asked>), ErrorCode> {
+    let asked = asked(image, request, by_id);
+    let session = (request.session_id, request.session_epoch);
+    if matches!(session.1, INITIAL_EPOCH | FINAL_EPOCH) {
+        if session.0 != NO_SESSION {
+            context.fetch_sessions.close(session.0);
+        }
+        let kind = if session.1 == INITIAL_EPOCH {
+            Kind::Full
+        } else {
+            Kind::Sessionless
+        };
+        return Ok((kind, asked));
+    }
+    let mut forgotten = Vec::new();
+    for topic in &request.forgotten_topics {
+        let topic_key = topic_key(image, &topic.name, topic.id, by_id);
+        forgotten.extend(
+            topic
+                .partitions
+                .iter()
+                .map(|partition| (topic_key.clone(), *partition)),
+        );
+    }
+    let now = context.now_ms();
+    match context
+        .fetch_sessions
+        .resume(session, by_id, &asked, &forgotten, now)?
+    {
+        Resumed::Session(session, epoch) => {
+            let all = session.partitions();
+            Ok((Kind::Incremental(session, epoch), all))
+        }
+        Resumed::Emptied => Ok((Kind::Sessionless, asked)),
+    }
+}
+
+/// The partition to read; `None` if nobody knows the topic's id.
+fn fetch_partition(
+    image: &ClusterImage,
+    (topic, partition): &PartitionKey,
+    wanted: Wanted,
+) -> Option<FetchPartition> {
+    let (topic, topic_id) = match topic {
+        TopicKey::Name(name) => (Arc::clone(name), TopicId::ZERO),
+        TopicKey::Id(id) => (Arc::clone(image.topic_name(*id)?), *id),
+    };
+    let epoch = |epoch: i32| Some(epoch).filter(|epoch| *epoch >= 0);
+    Some(FetchPartition {
+        topic,
+        topic_id,
+        partition: *partition,
+        fetch_offset: wanted.fetch_offset,
+        log_start_offset: wanted.log_start_offset,
+        max_bytes: size(wanted.max_bytes),
+        current_leader_epoch: epoch(wanted.current_leader_epoch),
+        last_fetched_epoch: epoch(wanted.last_fetched_epoch),
+    })
+}
+
+fn size(bytes: i32) -> usize {
+    usize::try_from(bytes).unwrap_or(0)
+}
+
+fn limit(context: &Context) -> usize {
+    usize::try_from(context.config.load().fetch.max_bytes).unwrap_or(usize::MAX)
+}
+
+/// What was found, and what of it has to be converted first.
+struct Found {
+    answers: Vec<Answered>,
+    conversions: Vec<Conversion>,
+}
+
+/// The answer for one partition.
+struct Answered {
+    key: PartitionKey,
+    wanted: Wanted,
+    name: TopicName,
+    id: TopicId,
+    response: FetchPartitionResponse,
+}
+
+impl Answered {
+    fn new(partition: FetchPartition, response: FetchPartitionResponse) -> Answered {
+        let id = partition.topic_id;
+        let topic = match id {
+            TopicId::ZERO => TopicKey::Name(Arc::clone(&partition.topic)),
+            id => TopicKey::Id(id),
+        };
+        let epoch = |epoch: Option<i32>| epoch.unwrap_or(-1);
+        let wanted = Wanted {
+            fetch_offset: partition.fetch_offset,
+            log_start_offset: partition.log_start_offset,
+            max_bytes: i32::try_from(partition.max_bytes).unwrap_or(i32::MAX),
+            current_leader_epoch: epoch(partition.current_leader_epoch),
+            last_fetched_epoch: epoch(partition.last_fetched_epoch),
+        };
+        let key = (topic, partition.partition);
+        Answered {
+            key,
+            wanted,
+            name: partition.topic,
+            id,
+            response,
+        }
+    }
+
+    fn told(&self) -> Told {
+        Told {
+            has_records: !self.response.records.is_empty(),
+            is_failed: !self.response.error.is_none(),
+            is_diverging: self.response.diverging_epoch.is_some(),
+            high_watermark: self.response.high_watermark,
+            log_start_offset: self.response.log_start_offset,
+        }
+    }
+}
+
+fn file_part(records: LogSlice) -> Part {
+    let len = u64::try_from(records.len).unwrap_or(u64::MAX);
+    Part::File {
+        file: records.file,
+        position: records.position,
+        len,
+    }
+}
+
+/// The format that a client of this version reads, if the partition may hold a newer one
+/// (`KafkaApis.maybeConvertFetchedData`).
+///
+/// # Errors
+/// The client cannot be served.
+fn needed_conversion(
+    context: &Context,
+    partition: &FetchPartition,
+    version: i16,
+    is_follower: bool,
+) -> Result<Option<Magic>, ErrorCode> {
+    let stored = context
+        .replicas
+        .stored_format(&partition.topic, partition.partition);
+    let Some(stored) = stored else {
+        return Ok(None);
+    };
+    let readable = match version {
+        ..=1 => Magic::V0,
+        2..=3 => Magic::V1,
+        _ => Magic::V2,
+    };
+    if stored.is_zstd {
+        return Err(ErrorCode::UnsupportedCompressionType);
+    }
+    if stored.magic <= readable {
+        return Ok(None);
+    }
+    if !stored.down_conversion && !is_follower {
+        return Err(ErrorCode::UnsupportedVersion);
+    }
+    Ok(Some(readable))
+}
