@@ -27,6 +27,8 @@ mod producer_snapshot;
 mod producers;
 mod scan;
 mod segment;
+#[cfg(test)]
+mod tests;
 mod trash;
 mod txn_index;
 

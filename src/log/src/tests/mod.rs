@@ -1,0 +1,4 @@
+//! Whole logs on real directories.
+
+mod basics;
+mod support;
