@@ -31,9 +31,11 @@ impl Acceptor {
     /// Accepts until it is dropped.
     pub(crate) async fn run(self) {
         loop {
-            let permit = self.place().await;
+            // Looked at first, so that clients beyond the limit wait in the system's queue; taken
+            // afterwards, so that a quiet listener holds no place that another one could use.
+            drop(self.place().await);
             match self.listener.accept().await {
-                Ok((stream, peer)) => self.begin(stream, peer, permit),
+                Ok((stream, peer)) => self.begin(stream, peer, self.place().await),
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
                     warn!(listener = &*self.bound.spec.name, %error, "cannot accept connections");

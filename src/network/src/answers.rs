@@ -9,6 +9,9 @@ use crate::budget::{Budget, Charge};
 use crate::error::ConnectionEnd;
 use crate::service::{Answer, PendingAnswer};
 
+/// An idle connection keeps room for so many answers at most.
+const KEPT_SLOTS: usize = 8;
+
 /// The answers that were not yet handed to the socket.
 #[derive(Default)]
 pub(crate) struct Answers {
@@ -84,7 +87,10 @@ impl Answers {
                 continue;
             };
             if let Poll::Ready(response) = future.as_mut().poll(cx) {
-                slot.state = State::Ready(response);
+                slot.state = match response {
+                    Some(response) => State::Ready(Some(response)),
+                    None => State::Close(ConnectionEnd::NoAnswer),
+                };
                 slot.charge = Charge::default();
                 self.uncharged -= usize::from(std::mem::take(&mut slot.uncharged));
                 self.pending -= 1;
@@ -97,7 +103,11 @@ impl Answers {
         if matches!(self.queue.front()?.state, State::Pending(_)) {
             return None;
         }
-        match self.queue.pop_front()?.state {
+        let state = self.queue.pop_front()?.state;
+        if self.queue.is_empty() && self.queue.capacity() > KEPT_SLOTS {
+            self.queue = VecDeque::new();
+        }
+        match state {
             State::Ready(response) => Some(Ok(response)),
             State::Close(end) => Some(Err(end)),
             // Ruled out above.

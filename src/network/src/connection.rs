@@ -214,7 +214,8 @@ impl Connection {
             .is_some_and(|idle| now >= self.last_used + idle)
         {
             // Sent bytes count as use, and a client that waits for an answer is not idle.
-            if self.answers.is_empty() && !self.outgoing.take_progress() {
+            let waits = !self.answers.is_empty() && self.closing.is_none();
+            if !waits && !self.outgoing.take_progress() {
                 return Err(ConnectionEnd::Idle);
             }
             self.last_used = now;
@@ -245,10 +246,13 @@ fn log_end(info: &ConnectionInfo, end: &ConnectionEnd) {
     let peer = info.peer;
     let listener = &*info.listener;
     match end {
-        ConnectionEnd::ByClient | ConnectionEnd::Stopped | ConnectionEnd::Io(_) => {
+        ConnectionEnd::ByClient
+        | ConnectionEnd::Stopped
+        | ConnectionEnd::Idle
+        | ConnectionEnd::Io(_) => {
             debug!(%peer, listener, reason = %Causes(end), "connection closed");
         }
-        ConnectionEnd::Idle | ConnectionEnd::MadeRoom => {
+        ConnectionEnd::MadeRoom => {
             info!(%peer, listener, reason = %end, "connection closed");
         }
         ConnectionEnd::FrameSize { .. }
@@ -257,7 +261,7 @@ fn log_end(info: &ConnectionInfo, end: &ConnectionEnd) {
         | ConnectionEnd::Stalled => {
             warn!(%peer, listener, reason = %Causes(end), "connection closed");
         }
-        ConnectionEnd::ResponseTooLarge(_) | ConnectionEnd::ShortFile => {
+        ConnectionEnd::NoAnswer | ConnectionEnd::ResponseTooLarge(_) | ConnectionEnd::ShortFile => {
             error!(%peer, listener, reason = %end, "connection closed");
         }
     }

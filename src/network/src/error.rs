@@ -61,6 +61,8 @@ pub(crate) enum ConnectionEnd {
     Header(#[source] DecodeError),
     #[error("{0}")]
     Service(CloseReason),
+    #[error("a request has no answer")]
+    NoAnswer,
     #[error("a response of {0} bytes does not fit a frame")]
     ResponseTooLarge(u64),
     #[error("a file ended before the range announced in a response")]

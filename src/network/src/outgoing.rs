@@ -33,6 +33,9 @@ const BYTES_PER_TURN: usize = 4 * 1024 * 1024;
 const MAX_QUEUED_BYTES: usize = 1024 * 1024;
 const MAX_QUEUED_PARTS: usize = 256;
 
+/// An idle connection keeps room for so many pieces at most.
+const KEPT_PIECES: usize = 32;
+
 /// What is queued for the socket, in order.
 #[derive(Default)]
 pub(crate) struct Outgoing {
@@ -145,6 +148,9 @@ impl Outgoing {
             };
             turn = turn.saturating_add(sent);
             self.progress = true;
+        }
+        if self.queue.capacity() > KEPT_PIECES {
+            self.queue = VecDeque::new();
         }
         Poll::Ready(Ok(()))
     }

@@ -32,8 +32,9 @@ pub struct Request {
     pub received: Instant,
 }
 
-/// An answer that comes later. `None` means that nothing is sent. Dropped when the connection
-/// closes before it is ready.
+/// An answer that comes later. `None` means that there is none to give: the connection is closed,
+/// since the client would wait for it for ever. Dropped when the connection closes before it is
+/// ready.
 pub type PendingAnswer = Pin<Box<dyn Future<Output = Option<ResponseBody>> + Send>>;
 
 /// What becomes of a request.

@@ -150,10 +150,14 @@ fn an_exhausted_budget_serves_everybody_in_turn() {
 
 #[test]
 fn connections_beyond_the_limit_wait() {
-    let server = Server::start(NetworkConfig {
-        max_connections: 2,
-        ..config()
-    });
+    // A quiet listener takes no place.
+    let server = Server::with_listeners(
+        NetworkConfig {
+            max_connections: 2,
+            ..config()
+        },
+        vec![plaintext("A", false), plaintext("B", false)],
+    );
     let mut first = server.connect();
     let mut second = server.connect();
     first.echo(1);

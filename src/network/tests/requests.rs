@@ -110,6 +110,19 @@ fn a_request_to_close_lets_earlier_answers_out() {
 }
 
 #[test]
+fn a_request_without_an_answer_closes_the_connection() {
+    let server = Server::start(config());
+    let mut client = server.connect();
+    client.send(1, &[LATER]);
+    client.send(2, &[LATER]);
+    client.send(3, &[ECHO]);
+    server.service.give_up(2);
+    server.service.release(1);
+    assert_eq!(client.receive().0, 1);
+    assert!(client.is_closed());
+}
+
+#[test]
 fn a_closed_connection_drops_its_requests() {
     let server = Server::start(config());
     let mut client = server.connect();

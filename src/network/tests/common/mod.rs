@@ -85,6 +85,12 @@ impl TestService {
         let _ = self.held.lock().unwrap().remove(&id).unwrap().send(());
     }
 
+    /// Lets the handler of this request fail.
+    pub fn give_up(&self, id: i32) {
+        wait_until(|| self.held.lock().unwrap().contains_key(&id));
+        drop(self.held.lock().unwrap().remove(&id));
+    }
+
     pub fn wait_for_calls(&self, calls: usize) {
         wait_until(|| self.calls.load(Ordering::SeqCst) >= calls);
     }
