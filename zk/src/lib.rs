@@ -16,6 +16,7 @@ mod connect;
 mod election;
 mod error;
 mod fenced;
+mod lane;
 mod multi;
 mod node;
 mod notification;

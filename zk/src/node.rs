@@ -3,6 +3,7 @@
 use zookeeper_client::{Acls, CreateMode, Error, Stat};
 
 use crate::error::{Conflict, MalformedZnode, WriteError, WriteResult, ZkError};
+use crate::lane::Lane;
 use crate::record::SessionId;
 use crate::session::Session;
 use crate::watch::WatchEvent;
@@ -109,8 +110,8 @@ impl Failure {
     }
 }
 
-/// The outcome of a read; `None` if it is to be repeated.
-fn read_error(error: Error, action: &'static str, path: &str) -> Option<ZkError> {
+/// Fails, unless the read is to be repeated.
+fn repeat_or(error: Error, action: &'static str, path: &str) -> Result<(), ZkError> {
     let refused = |source| ZkError::Refused {
         action,
         path: path.to_owned(),
@@ -118,12 +119,12 @@ fn read_error(error: Error, action: &'static str, path: &str) -> Option<ZkError>
     };
     match error {
         // A reply that cannot be parsed would be the same again.
-        Error::UnmarshalError { .. } => Some(refused(error)),
+        Error::UnmarshalError { .. } => Err(refused(error)),
         error => match Failure::from(error.clone()) {
-            Failure::Lost => None,
-            Failure::Expired => Some(ZkError::SessionExpired),
-            Failure::Conflict(_) => Some(refused(error)),
-            Failure::Refused(source) => Some(refused(source)),
+            Failure::Lost => Ok(()),
+            Failure::Expired => Err(ZkError::SessionExpired),
+            Failure::Conflict(_) => Err(refused(error)),
+            Failure::Refused(source) => Err(refused(source)),
         },
     }
 }
@@ -152,59 +153,67 @@ impl Session {
         path: &str,
         watch: Option<WatchEvent>,
     ) -> Result<Option<Raw>, ZkError> {
-        let watch = watch.filter(|event| !self.watches.is_armed(event));
+        if let Some(event) = self.unarmed(watch) {
+            return self.get_and_watch(path, event).await;
+        }
         loop {
-            let read = match &watch {
-                None => self
-                    .client
-                    .get_data(path)
-                    .await
-                    .map(|(data, stat)| (data, stat, None)),
-                Some(_) => self
-                    .client
-                    .get_and_watch_data(path)
-                    .await
-                    .map(|(data, stat, watcher)| (data, stat, Some(watcher))),
-            };
-            match read {
-                Ok((data, stat, watcher)) => {
-                    if let (Some(event), Some(watcher)) = (watch, watcher) {
-                        self.watches.add(event, watcher).await;
-                    }
-                    return Ok(Some((data, stat.into())));
-                }
-                Err(Error::NoNode) => match &watch {
-                    None => return Ok(None),
-                    // A failed read arms nothing.
-                    Some(event) => {
-                        if self.watch_absent(path, event).await? {
-                            return Ok(None);
-                        }
-                    }
-                },
-                Err(error) => {
-                    if let Some(error) = read_error(error, "the reading", path) {
-                        return Err(error);
-                    }
-                }
+            match self.client.get_data(path).await {
+                Ok((data, stat)) => return Ok(Some((data, stat.into()))),
+                Err(Error::NoNode) => return Ok(None),
+                Err(error) => repeat_or(error, "the reading", path)?,
             }
         }
     }
 
-    /// Watches a node that should not be there; answers whether it still was not.
-    async fn watch_absent(&self, path: &str, event: &WatchEvent) -> Result<bool, ZkError> {
+    /// The watch to arm; none if it is in place already.
+    fn unarmed(&self, watch: Option<WatchEvent>) -> Option<WatchEvent> {
+        watch.filter(|event| !self.lanes.main().watches.is_armed(event))
+    }
+
+    async fn get_and_watch(&self, path: &str, event: WatchEvent) -> Result<Option<Raw>, ZkError> {
         loop {
-            match self.client.check_and_watch_stat(path).await {
-                Ok((stat, watcher)) => {
-                    self.watches.add(event.clone(), watcher).await;
-                    return Ok(stat.is_none());
+            let (lane, bytes) = self.lane(path).await?;
+            match lane.client.get_and_watch_data(path).await {
+                Ok((data, stat, watcher)) => {
+                    lane.watches.add(event, bytes, watcher).await;
+                    return Ok(Some((data, stat.into())));
                 }
-                Err(error) => {
-                    if let Some(error) = read_error(error, "the watching", path) {
-                        return Err(error);
+                // A failed read arms nothing.
+                Err(Error::NoNode) => match lane.client.check_and_watch_stat(path).await {
+                    Ok((stat, watcher)) => {
+                        lane.watches.add(event.clone(), bytes, watcher).await;
+                        if stat.is_none() {
+                            return Ok(None);
+                        }
                     }
-                }
+                    Err(error) => self.next_lane(&lane, bytes, error, path)?,
+                },
+                Err(error) => self.next_lane(&lane, bytes, error, path)?,
             }
+        }
+    }
+
+    /// A connection to arm a watch with, and the bytes set aside for it.
+    async fn lane(&self, path: &str) -> Result<(Lane, usize), ZkError> {
+        let bytes = self.lanes.bytes(path);
+        let lane = self.lanes.with_room(bytes).await?;
+        Ok((lane, bytes))
+    }
+
+    /// After a failure: whether to try again, through another connection if one besides the main
+    /// one has lost its session.
+    fn next_lane(
+        &self,
+        lane: &Lane,
+        bytes: usize,
+        error: Error,
+        path: &str,
+    ) -> Result<(), ZkError> {
+        lane.watches.release(bytes);
+        let lane_only = lane.client.state().is_terminated() && !self.client.state().is_terminated();
+        match lane_only {
+            true => Ok(()),
+            false => repeat_or(error, "the reading", path),
         }
     }
 
@@ -213,11 +222,7 @@ impl Session {
         loop {
             match self.client.check_stat(path).await {
                 Ok(stat) => return Ok(stat.map(NodeStat::from)),
-                Err(error) => {
-                    if let Some(error) = read_error(error, "the reading", path) {
-                        return Err(error);
-                    }
-                }
+                Err(error) => repeat_or(error, "the reading", path)?,
             }
         }
     }
@@ -229,33 +234,35 @@ impl Session {
         path: &str,
         watch: Option<WatchEvent>,
     ) -> Result<Option<Vec<String>>, ZkError> {
-        let watch = watch.filter(|event| !self.watches.is_armed(event));
+        if let Some(event) = self.unarmed(watch) {
+            return self.children_and_watch(path, event).await;
+        }
         loop {
-            let read = match &watch {
-                None => self
-                    .client
-                    .list_children(path)
-                    .await
-                    .map(|names| (names, None)),
-                Some(_) => self
-                    .client
-                    .list_and_watch_children(path)
-                    .await
-                    .map(|(names, watcher)| (names, Some(watcher))),
-            };
-            match read {
+            match self.client.list_children(path).await {
+                Ok(names) => return Ok(Some(names)),
+                Err(Error::NoNode) => return Ok(None),
+                Err(error) => repeat_or(error, "the listing", path)?,
+            }
+        }
+    }
+
+    async fn children_and_watch(
+        &self,
+        path: &str,
+        event: WatchEvent,
+    ) -> Result<Option<Vec<String>>, ZkError> {
+        loop {
+            let (lane, bytes) = self.lane(path).await?;
+            match lane.client.list_and_watch_children(path).await {
                 Ok((names, watcher)) => {
-                    if let (Some(event), Some(watcher)) = (watch, watcher) {
-                        self.watches.add(event, watcher).await;
-                    }
+                    lane.watches.add(event, bytes, watcher).await;
                     return Ok(Some(names));
                 }
-                Err(Error::NoNode) => return Ok(None),
-                Err(error) => {
-                    if let Some(error) = read_error(error, "the listing", path) {
-                        return Err(error);
-                    }
+                Err(Error::NoNode) => {
+                    lane.watches.release(bytes);
+                    return Ok(None);
                 }
+                Err(error) => self.next_lane(&lane, bytes, error, path)?,
             }
         }
     }

@@ -9,8 +9,9 @@ use zookeeper_client::{Client, SessionState as ClientState};
 
 use crate::connect::{ConnectString, ZkConfig, connect_once};
 use crate::error::ZkError;
+use crate::lane::Lanes;
 use crate::record::SessionId;
-use crate::watch::{Subscribers, WatchPump};
+use crate::watch::Subscribers;
 
 /// Pause after a failed attempt to open the next session; doubled up to the bound.
 const FIRST_BACKOFF: Duration = Duration::from_millis(100);
@@ -54,15 +55,35 @@ impl SessionEvent {
     }
 }
 
-/// A live session: the crate's client and the watches that were armed with it.
+/// A live session: the crate's client and the connections that carry its watches.
 #[derive(Clone)]
 pub(crate) struct Session {
     pub(crate) client: Client,
-    pub(crate) watches: WatchPump,
+    pub(crate) lanes: Arc<Lanes>,
     pub(crate) generation: u64,
 }
 
 impl Session {
+    fn new(
+        client: Client,
+        generation: u64,
+        config: &ZkConfig,
+        to: &ConnectString,
+        subscribers: &Arc<Subscribers>,
+    ) -> Session {
+        let lanes = Lanes::new(
+            client.clone(),
+            config.clone(),
+            to.clone(),
+            Arc::clone(subscribers),
+        );
+        Session {
+            client,
+            lanes: Arc::new(lanes),
+            generation,
+        }
+    }
+
     pub(crate) fn id(&self) -> SessionId {
         SessionId(self.client.session_id().0)
     }
@@ -98,11 +119,7 @@ impl Sessions {
     /// Takes over the first session and keeps it, and its successors, in a task of its own.
     pub(crate) fn start(client: Client, config: ZkConfig, to: ConnectString) -> Arc<Sessions> {
         let subscribers = Arc::new(Subscribers::default());
-        let session = Session {
-            client,
-            watches: WatchPump::start(Arc::clone(&subscribers)),
-            generation: 1,
-        };
+        let session = Session::new(client, 1, &config, &to, &subscribers);
         let sessions = Arc::new(Sessions {
             events: watch::Sender::new(session.connected()),
             current: watch::Sender::new(Current::Live(session.clone())),
@@ -185,11 +202,8 @@ async fn keep(sessions: Arc<Sessions>, first: Session, config: ZkConfig, to: Con
             sessions.announce(SessionEvent::Closed);
             return;
         };
-        session = Session {
-            client,
-            watches: WatchPump::start(Arc::clone(&sessions.subscribers)),
-            generation: generation.saturating_add(1),
-        };
+        let next = generation.saturating_add(1);
+        session = Session::new(client, next, &config, &to, &sessions.subscribers);
         tracing::info!(generation = session.generation, id = %session.id(), "new ZooKeeper session");
         sessions
             .current

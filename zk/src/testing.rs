@@ -5,7 +5,7 @@
 //! `ZOOKEEPER_CLASSPATH` (as in `java -cp`).
 
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,6 +14,9 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::watch;
 
 use crate::error::ZkError;
@@ -261,7 +264,7 @@ fn is_alive(pid: u32) -> bool {
 /// Whether a serving ZooKeeper is behind the port ("imok" comes before it serves).
 fn answers(port: u16) -> io::Result<bool> {
     let address = SocketAddr::from(([127, 0, 0, 1], port));
-    let mut connection = TcpStream::connect_timeout(&address, Duration::from_secs(1))?;
+    let mut connection = std::net::TcpStream::connect_timeout(&address, Duration::from_secs(1))?;
     connection.set_read_timeout(Some(Duration::from_secs(2)))?;
     connection.write_all(b"srvr")?;
     let mut answer = String::new();
@@ -311,11 +314,28 @@ pub async fn close_behind(zk: &Zk, proxy: &Proxy) -> Result<(), ZkError> {
     Ok(())
 }
 
-/// A wire to the server that can be cut.
+/// A wire to the server that can be broken.
 pub struct Proxy {
     address: SocketAddr,
     target: SocketAddr,
-    whole: Arc<watch::Sender<bool>>,
+    state: Arc<watch::Sender<Wire>>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Wire {
+    /// Connections made before the latest break are broken.
+    breaks: u64,
+    refusing: bool,
+    losing: Losing,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Losing {
+    #[default]
+    Nothing,
+    /// All answers from that to a write on, after so many others.
+    FromWriteAfter(u32),
+    Answers,
 }
 
 impl Proxy {
@@ -326,20 +346,20 @@ impl Proxy {
     pub async fn start(target: SocketAddr) -> io::Result<Proxy> {
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await?;
         let address = listener.local_addr()?;
-        let whole = Arc::new(watch::Sender::new(true));
-        let state = Arc::downgrade(&whole);
+        let state = Arc::new(watch::Sender::new(Wire::default()));
+        let weak = Arc::downgrade(&state);
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                let Some(state) = state.upgrade() else { return };
-                if *state.borrow() {
-                    tokio::spawn(pass_on(client, target, state.subscribe()));
+                let Some(state) = weak.upgrade() else { return };
+                if !state.borrow().refusing {
+                    tokio::spawn(pass_on(client, target, state));
                 }
             }
         });
         Ok(Proxy {
             address,
             target,
-            whole,
+            state,
         })
     }
 
@@ -350,26 +370,95 @@ impl Proxy {
 
     /// Breaks all connections and refuses new ones.
     pub fn cut(&self) {
-        self.whole.send_replace(false);
+        self.state.send_modify(|wire| {
+            wire.breaks += 1;
+            wire.refusing = true;
+        });
     }
 
     /// Lets new connections through again.
     pub fn mend(&self) {
-        self.whole.send_replace(true);
+        self.state.send_modify(|wire| {
+            wire.refusing = false;
+            wire.losing = Losing::Nothing;
+        });
+    }
+
+    /// From now on answers are lost.
+    pub fn mute(&self) {
+        self.state.send_modify(|wire| wire.losing = Losing::Answers);
+    }
+
+    /// So many writes go through as always. Of the one after them, and of all that comes later,
+    /// the answer is lost.
+    pub fn mute_after_writes(&self, writes: u32) {
+        self.state
+            .send_modify(|wire| wire.losing = Losing::FromWriteAfter(writes));
     }
 }
 
-async fn pass_on(
-    mut client: tokio::net::TcpStream,
-    target: SocketAddr,
-    mut whole: watch::Receiver<bool>,
-) {
-    let Ok(mut server) = tokio::net::TcpStream::connect(target).await else {
+async fn pass_on(client: TcpStream, target: SocketAddr, state: Arc<watch::Sender<Wire>>) {
+    let Ok(server) = TcpStream::connect(target).await else {
         return;
     };
+    let mut changes = state.subscribe();
+    let breaks = changes.borrow_and_update().breaks;
+    let (requests, to_client) = client.into_split();
+    let (answers, to_server) = server.into_split();
     tokio::select! {
-        _ = whole.wait_for(|whole| !*whole) => {}
-        _ = tokio::io::copy_bidirectional(&mut client, &mut server) => {}
+        _ = changes.wait_for(|wire| wire.breaks != breaks) => {}
+        _ = pass_requests(requests, to_server, &state) => {}
+        _ = pass_answers(answers, to_client, &state) => {}
+    }
+}
+
+async fn pass_requests(
+    mut client: OwnedReadHalf,
+    mut server: OwnedWriteHalf,
+    state: &watch::Sender<Wire>,
+) -> io::Result<()> {
+    let mut greeting = true;
+    loop {
+        let size = client.read_u32().await?;
+        let mut frame = vec![0; usize::try_from(size).unwrap_or(0)];
+        client.read_exact(&mut frame).await?;
+        // The greeting has no header; all others begin with a number and the operation.
+        if !std::mem::take(&mut greeting) && frame.get(4..8).is_some_and(is_write) {
+            state.send_modify(|wire| {
+                wire.losing = match wire.losing {
+                    Losing::FromWriteAfter(0) => Losing::Answers,
+                    Losing::FromWriteAfter(writes) => Losing::FromWriteAfter(writes - 1),
+                    other => other,
+                };
+            });
+        }
+        server.write_u32(size).await?;
+        server.write_all(&frame).await?;
+    }
+}
+
+/// Whether an operation code is create, delete, setData, multi or create2.
+fn is_write(code: &[u8]) -> bool {
+    matches!(code, [0, 0, 0, 1 | 2 | 5 | 14 | 15])
+}
+
+async fn pass_answers(
+    mut server: OwnedReadHalf,
+    mut client: OwnedWriteHalf,
+    state: &watch::Sender<Wire>,
+) -> io::Result<()> {
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        let count = server.read(&mut buffer).await?;
+        if count == 0 {
+            return Ok(());
+        }
+        let lost = state.borrow().losing == Losing::Answers;
+        if !lost {
+            client
+                .write_all(buffer.get(..count).unwrap_or_default())
+                .await?;
+        }
     }
 }
 

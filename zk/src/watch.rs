@@ -7,6 +7,7 @@
 use std::collections::{BTreeSet, HashSet};
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
 use futures::StreamExt;
@@ -113,21 +114,46 @@ impl WatchEvents {
     }
 }
 
-/// The watches armed in one session. It ends with the session, since the watches do.
-#[derive(Clone)]
-pub(crate) struct WatchPump {
-    armed: Arc<Mutex<HashSet<WatchEvent>>>,
-    queue: mpsc::Sender<(WatchEvent, OneshotWatcher)>,
+/// Which watches of a generation are in place.
+pub(crate) type Armed = Arc<Mutex<HashSet<WatchEvent>>>;
+
+/// What the end of a session means for the watches that were armed with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AtEnd {
+    /// Nothing: a new generation begins, which is announced elsewhere.
+    Silent,
+    /// Anything may have changed, so all of them fire.
+    Fire,
 }
 
-type Fired = Pin<Box<dyn Future<Output = (WatchEvent, WatchedEvent)> + Send>>;
+/// The watches armed with one connection. It ends with the session, since the watches do.
+#[derive(Clone)]
+pub(crate) struct WatchPump {
+    armed: Armed,
+    bytes: Arc<AtomicUsize>,
+    queue: mpsc::Sender<Placed>,
+}
+
+/// A watch that a read has armed, and the bytes it takes.
+type Placed = (WatchEvent, usize, OneshotWatcher);
+type Fired = Pin<Box<dyn Future<Output = (WatchEvent, usize, WatchedEvent)> + Send>>;
 
 impl WatchPump {
-    pub(crate) fn start(subscribers: Arc<Subscribers>) -> WatchPump {
-        let (queue, armed_watches) = mpsc::channel(PUMP_QUEUE);
-        let armed = Arc::new(Mutex::new(HashSet::new()));
-        tokio::spawn(pump(Arc::clone(&armed), armed_watches, subscribers));
-        WatchPump { armed, queue }
+    pub(crate) fn start(subscribers: Arc<Subscribers>, armed: Armed, at_end: AtEnd) -> WatchPump {
+        let (queue, placed) = mpsc::channel(PUMP_QUEUE);
+        let pump = WatchPump {
+            armed,
+            bytes: Arc::default(),
+            queue,
+        };
+        tokio::spawn(run(
+            placed,
+            Arc::clone(&pump.armed),
+            Arc::clone(&pump.bytes),
+            subscribers,
+            at_end,
+        ));
+        pump
     }
 
     /// Whether a read needs no watch of its own since one is in place. It is enough: if that watch
@@ -136,35 +162,50 @@ impl WatchPump {
         self.armed.lock().contains(event)
     }
 
-    /// Takes over a watch that a read has armed.
-    pub(crate) async fn add(&self, event: WatchEvent, watcher: OneshotWatcher) {
+    /// Sets bytes aside for a watch, if all of this connection's stay within the limit.
+    pub(crate) fn reserve(&self, bytes: usize, limit: usize) -> bool {
+        let add = |taken: usize| taken.checked_add(bytes).filter(|sum| *sum <= limit);
+        self.bytes
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, add)
+            .is_ok()
+    }
+
+    /// Gives back what no watch was armed with.
+    pub(crate) fn release(&self, bytes: usize) {
+        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    /// Takes over a watch that a read has armed, with the bytes that were reserved for it.
+    pub(crate) async fn add(&self, event: WatchEvent, bytes: usize, watcher: OneshotWatcher) {
         self.armed.lock().insert(event.clone());
         // The pump is gone only when the session is.
-        let _ = self.queue.send((event, watcher)).await;
+        let _ = self.queue.send((event, bytes, watcher)).await;
     }
 }
 
-async fn pump(
-    armed: Arc<Mutex<HashSet<WatchEvent>>>,
-    mut queue: mpsc::Receiver<(WatchEvent, OneshotWatcher)>,
+async fn run(
+    mut placed: mpsc::Receiver<Placed>,
+    armed: Armed,
+    taken: Arc<AtomicUsize>,
     subscribers: Arc<Subscribers>,
+    at_end: AtEnd,
 ) {
     let mut watches: FuturesUnordered<Fired> = FuturesUnordered::new();
     loop {
         tokio::select! {
             biased;
-            added = queue.recv() => match added {
-                Some((event, watcher)) => {
-                    watches.push(Box::pin(async move { (event, watcher.changed().await) }));
+            added = placed.recv() => match added {
+                Some((event, bytes, watcher)) => {
+                    watches.push(Box::pin(async move { (event, bytes, watcher.changed().await) }));
                 }
                 // Nobody can read with this session any more.
                 None => return,
             },
-            Some((event, fired)) = watches.next() => {
-                if fired.event_type == EventType::Session {
-                    // The session has ended, which is announced elsewhere.
+            Some((event, bytes, fired)) = watches.next() => {
+                if fired.event_type == EventType::Session && at_end == AtEnd::Silent {
                     return;
                 }
+                taken.fetch_sub(bytes, Ordering::Relaxed);
                 // First disarmed, then published: whoever reads from here on arms anew.
                 armed.lock().remove(&event);
                 subscribers.publish(&event);

@@ -18,6 +18,8 @@ mod partition_state;
 mod preferred_election;
 mod producer_id_block;
 mod reassignment;
+#[cfg(test)]
+mod tests;
 mod topic;
 
 pub use broker::{BrokerRegistration, RegistrationVersion};

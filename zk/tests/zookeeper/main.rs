@@ -1,9 +1,16 @@
 //! The crate against a real ZooKeeper. One server, a chroot per test; tests that stop or freeze the
 //! server have one of their own.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests, too, may panic"
+)]
+
 mod admin;
 mod election;
 mod fenced;
+mod lost_answers;
 mod registration;
 mod sessions;
 mod watches;

@@ -137,3 +137,34 @@ async fn no_change_is_missed_over_reconnections() {
     }
     assert_eq!(reader.session().borrow().generation(), 1);
 }
+
+/// More watches than fit into one request are re-established after a reconnection.
+#[tokio::test]
+async fn thousands_of_watches_survive_a_reconnection() {
+    const TOPICS: usize = 4000;
+    let server = ottla_zk::testing::ZooKeeperServer::start().unwrap();
+    let zk = connect(&server.address()).await;
+    zk.create_top_level_paths().await.unwrap();
+    let names: Vec<TopicName> = (0..TOPICS)
+        .map(|n| format!("a-topic-with-a-rather-long-name-such-as-people-have-{n:05}").into())
+        .collect();
+    let creations = names.iter().map(|name| {
+        let zk = zk.clone();
+        async move { zk.create_topic(name, &TopicZnode::default()).await.unwrap() }
+    });
+    futures::future::join_all(creations).await;
+    zk.topic_nodes(names.clone(), Watch::Arm).await.unwrap();
+    let mut events = zk.watch_events();
+    server.stop();
+    server.restart().unwrap();
+    for name in [&names[0], &names[TOPICS / 2], &names[TOPICS - 1]] {
+        zk.update_topic(name, &TopicZnode::default(), None)
+            .await
+            .unwrap();
+        assert_eq!(
+            next(&mut events).await,
+            WatchEvent::TopicChanged(name.clone())
+        );
+    }
+    assert_eq!(zk.session().borrow().generation(), 1);
+}
