@@ -90,8 +90,8 @@ pub(crate) enum Pending {
     Reading,
     /// The topic node, because the state node is missing.
     Checking,
-    /// Somebody who repairs a state node that cannot be understood.
-    Garbled,
+    /// Somebody who repairs a state node that cannot be understood or written.
+    Stuck,
 }
 
 impl Partition {

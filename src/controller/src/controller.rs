@@ -240,7 +240,7 @@ impl Active {
                     *state = crate::ReplicaState::Offline;
                 }
             }
-            Read::Garbled => partition.pending = Pending::Garbled,
+            Read::Garbled => partition.pending = Pending::Stuck,
             Read::Missing => {}
         }
     }
@@ -262,7 +262,9 @@ impl Active {
             TermEvent::StatesRead(reads) => self.states_read(&mut step, reads),
             TermEvent::StatesStored(outcomes) => self.states_stored(&mut step, outcomes),
             TermEvent::TopicStored(topic, outcome) => self.topic_stored(&mut step, &topic, outcome),
-            TermEvent::TopicRemoved(topic, done) => self.topic_removed(&mut step, topic, done),
+            TermEvent::TopicRemoved(topic, outcome) => {
+                self.topic_removed(&mut step, topic, outcome)
+            }
             TermEvent::LeaderAndIsrAnswered(answer) => self.leadership_answered(&mut step, answer),
             TermEvent::StopReplicaAnswered(answer) => self.deletion_answered(&mut step, answer),
             TermEvent::Unclean(unclean) => self.unclean_changed(&mut step, unclean),
@@ -328,6 +330,7 @@ impl Active {
                     partition.pending = Pending::Reading;
                     step.read_states.insert(tp);
                 }
+                StoreOutcome::Refused => partition.pending = Pending::Stuck,
             }
         }
     }

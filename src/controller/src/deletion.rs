@@ -9,7 +9,7 @@ use ottla_metadata::{BrokerId, TopicName, TopicPartition};
 use crate::context::{Deletion, Pending};
 use crate::controller::{Active, Step};
 use crate::election::Liveness;
-use crate::{Action, Answered, PartitionState, ReplicaState};
+use crate::{Action, Answered, PartitionState, ReplicaState, StoreOutcome};
 
 impl Active {
     /// The names under `/admin/delete_topics` (`processTopicDeletion`).
@@ -184,20 +184,29 @@ impl Active {
             .push(Action::RemoveTopic(self.fence, Arc::clone(name)));
     }
 
-    /// Whether the znodes of a topic are gone. The name is free: somebody may have taken it already.
-    pub(crate) fn topic_removed(&mut self, step: &mut Step, name: TopicName, done: bool) {
-        let removing = |topic: &crate::context::Topic| {
-            topic.deletion.is_some_and(|deletion| deletion.removing)
-        };
-        if !self.context.topics.get(&name).is_some_and(removing) {
+    /// What became of a topic's znodes. If they are gone the name is free, and somebody may have
+    /// taken it already.
+    pub(crate) fn topic_removed(
+        &mut self,
+        step: &mut Step,
+        name: TopicName,
+        outcome: StoreOutcome,
+    ) {
+        let Some(topic) = self.context.topics.get_mut(&name) else {
             return;
-        }
-        if done {
-            self.context.marked.remove(&name);
-            self.forget_topic(step, &name);
-            step.read_topics.insert(name);
-        } else {
-            step.actions.push(Action::RemoveTopic(self.fence, name));
+        };
+        let Some(deletion) = topic.deletion.as_mut().filter(|deletion| deletion.removing) else {
+            return;
+        };
+        match outcome {
+            StoreOutcome::Stored(_) => {
+                self.context.marked.remove(&name);
+                self.forget_topic(step, &name);
+                step.read_topics.insert(name);
+            }
+            StoreOutcome::Unknown => step.actions.push(Action::RemoveTopic(self.fence, name)),
+            // Somebody has put something below the topic's node; tried again at the next change.
+            StoreOutcome::Conflict | StoreOutcome::Refused => deletion.removing = false,
         }
     }
 

@@ -53,8 +53,8 @@ pub enum TermEvent {
     StatesStored(Vec<(TopicPartition, StoreOutcome)>),
     /// What became of an [`Action::StoreTopic`].
     TopicStored(TopicName, StoreOutcome),
-    /// Whether an [`Action::RemoveTopic`] is known to be complete.
-    TopicRemoved(TopicName, bool),
+    /// What became of an [`Action::RemoveTopic`]; the version says nothing.
+    TopicRemoved(TopicName, StoreOutcome),
     /// A broker answered a LeaderAndIsr.
     LeaderAndIsrAnswered(Answered),
     /// A broker answered a StopReplica that deletes.
@@ -162,6 +162,9 @@ pub enum StoreOutcome {
     Conflict,
     /// It may have been written.
     Unknown,
+    /// Not written, and trying again will not help: the driver has logged why. It is left alone
+    /// until something changes.
+    Refused,
 }
 
 /// A write of one partition's state node.

@@ -197,7 +197,7 @@ impl Active {
             };
             let doubtful = match partition.pending {
                 Pending::Reading => true,
-                Pending::Nothing | Pending::Garbled => false,
+                Pending::Nothing | Pending::Stuck => false,
                 // Our own write knows the version it expects; its outcome tells.
                 Pending::Storing(_) | Pending::Checking => continue,
             };
@@ -225,7 +225,7 @@ impl Active {
                     step.read_topics.insert(tp.topic);
                 }
                 Read::Missing => {}
-                Read::Garbled => partition.pending = Pending::Garbled,
+                Read::Garbled => partition.pending = Pending::Stuck,
             }
         }
     }

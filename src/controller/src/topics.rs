@@ -133,6 +133,7 @@ impl Active {
             StoreOutcome::Conflict | StoreOutcome::Unknown => {
                 step.read_topics.insert(Arc::clone(name));
             }
+            StoreOutcome::Refused => {}
         }
     }
 

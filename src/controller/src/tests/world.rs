@@ -235,8 +235,11 @@ impl World {
                     self.topics.remove(&name);
                     self.marks.remove(&name);
                 }
-                let done = !matches!(fault, Fault::LostBefore | Fault::LostAfter);
-                self.feed(TermEvent::TopicRemoved(name, done));
+                let outcome = match fault {
+                    Fault::LostBefore | Fault::LostAfter => StoreOutcome::Unknown,
+                    Fault::None | Fault::IsrRace => StoreOutcome::Stored(0),
+                };
+                self.feed(TermEvent::TopicRemoved(name, outcome));
             }
             Action::RemoveDeletionMarks(fence, names) => {
                 assert_eq!(fence, self.fence);
