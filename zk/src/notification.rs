@@ -99,7 +99,8 @@ impl Zk {
     ) -> Result<(), ZkError> {
         let session = self.live()?;
         let session = &session;
-        futures::stream::iter(notices)
+        // Owned items: a stream over borrowed ones makes a future that cannot be spawned.
+        futures::stream::iter(notices.to_vec())
             .map(|Sequence(number)| async move {
                 let at = format!("{directory}/{prefix}{number:010}");
                 loop {

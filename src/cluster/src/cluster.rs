@@ -2,154 +2,192 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use arc_swap::ArcSwap;
-use ottla_metadata::{BrokerId, ClusterImage, ConfigImage, TopicId};
+use ottla_metadata::{BrokerId, ClusterImage, ConfigImage};
+use ottla_zk::znode::ProducerIdBlock;
+use parking_lot::Mutex;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
+use crate::create_topics::CreatedTopic;
+use crate::shared::Shared;
+use crate::wait::{Failed, patience, within};
 use crate::{
-    AlterConfigError, ConfigEntity, ConnectOptions, CreatePartitionsError, CreateTopicError,
-    DeleteTopicError, LocalReplicas, NewPartitions, NewTopic, Registration, Settings, StartError,
-    StoreError, WaitOptions,
+    AlterConfigError, ConfigEntity, CreatePartitionsError, CreateTopicError, DeleteTopicError,
+    NewPartitions, NewTopic, StoreError, WaitOptions, alter_configs, create_partitions,
+    create_topics, delete_topics,
 };
-
-/// A topic that was created, or would be.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CreatedTopic {
-    /// The name.
-    pub name: String,
-    /// The id; zero below `inter.broker.protocol.version` 2.8 and for `validate_only`.
-    pub id: TopicId,
-    /// Number of partitions.
-    pub partitions: i32,
-    /// Replicas of the first partition.
-    pub replication_factor: i16,
-}
-
-/// Connected to ZooKeeper, not yet registered: the first half of a broker's start.
-pub struct Bootstrap {}
-
-impl Bootstrap {
-    /// Connects, creating the chroot and Kafka's persistent paths.
-    pub async fn connect(_options: ConnectOptions) -> Result<Bootstrap, StartError> {
-        todo!()
-    }
-    /// The cluster's id, made now if there is none.
-    pub async fn cluster_id(&self) -> Result<String, StartError> {
-        todo!()
-    }
-    /// Draws a broker id from `/brokers/seqid`: above `reserved_max` (`reserved.broker.max.id`).
-    pub async fn generate_broker_id(&self, _reserved_max: i32) -> Result<BrokerId, StartError> {
-        todo!()
-    }
-    /// Reads everything under `/config/topics` and `/config/brokers`.
-    pub async fn load_configs(&self) -> Result<Arc<ConfigImage>, StartError> {
-        todo!()
-    }
-    /// The image, empty until a controller publishes; the same cell as [`Cluster::image_cell`].
-    pub fn image_cell(&self) -> Arc<ArcSwap<ClusterImage>> {
-        todo!()
-    }
-    /// Registers `/brokers/ids/<id>`. Logs must be loaded and listeners bound.
-    pub async fn register(self, _registration: Registration) -> Result<Registered, StartError> {
-        todo!()
-    }
-    /// Leaves ZooKeeper again.
-    pub async fn close(self) {
-        todo!()
-    }
-}
-
-/// Registered, not yet taking part: the second half of a broker's start.
-pub struct Registered {}
-
-impl Registered {
-    /// Follows the cluster and stands for controller.
-    pub async fn start(
-        self,
-        _settings: Settings,
-        _local: Arc<dyn LocalReplicas>,
-    ) -> Result<Cluster, StartError> {
-        todo!()
-    }
-}
 
 /// The cluster as this broker sees and changes it. Cheap to clone.
 #[derive(Clone)]
-pub struct Cluster {}
+pub struct Cluster {
+    shared: Arc<Shared>,
+    tasks: Arc<Tasks>,
+}
+
+/// The tasks of this crate, to be stopped once.
+pub(crate) struct Tasks {
+    pub(crate) stop: watch::Sender<bool>,
+    pub(crate) running: Mutex<Vec<JoinHandle<()>>>,
+}
 
 impl Cluster {
-    /// The cluster as last published by a controller.
+    pub(crate) fn new(shared: Arc<Shared>, tasks: Tasks) -> Cluster {
+        Cluster {
+            shared,
+            tasks: Arc::new(tasks),
+        }
+    }
+
+    /// The cluster as last published by a controller. It stays as it is while ZooKeeper is away.
     pub fn image(&self) -> Arc<ClusterImage> {
-        todo!()
+        self.shared.image.load_full()
     }
-    /// The cell that holds the image.
+
+    /// The cell that holds the image, for those who look often.
     pub fn image_cell(&self) -> Arc<ArcSwap<ClusterImage>> {
-        todo!()
+        Arc::clone(&self.shared.image)
     }
-    /// Changes whenever the image does.
+
+    /// Changes whenever the image does. Take the receiver first, then look, then wait.
     pub fn subscribe(&self) -> watch::Receiver<u64> {
-        todo!()
+        self.shared.image_version.subscribe()
     }
+
     /// Dynamic configuration.
     pub fn configs(&self) -> Arc<ConfigImage> {
-        todo!()
+        self.shared.configs.load_full()
     }
-    /// Whether this broker is the active controller.
+
+    /// Changes whenever the dynamic configuration does.
+    pub fn subscribe_configs(&self) -> watch::Receiver<u64> {
+        self.shared.configs_version.subscribe()
+    }
+
+    /// Whether this broker is the controller and has loaded its context.
     pub fn is_controller(&self) -> bool {
-        todo!()
+        self.shared.is_controller()
     }
+
     /// This broker's id.
     pub fn broker_id(&self) -> BrokerId {
-        todo!()
+        self.shared.id()
     }
-    /// The czxid of our registration; changes when the session expires.
+
+    /// The broker epoch: the czxid of our registration, which changes when a session expires; -1
+    /// while we are not registered.
     pub fn broker_epoch(&self) -> i64 {
-        todo!()
+        self.shared.broker_epoch.load(Ordering::Acquire)
     }
-    /// Creates topics (KIP-4). Results are in the order asked.
+
+    /// Creates topics (KIP-4) and waits until all their partitions have leaders in the image.
+    /// Results are in the order asked.
+    ///
+    /// Replicas are placed on brokers that this controller can command: those that are alive and
+    /// have an outbox that leads somewhere. In this release that is this broker alone, so other
+    /// brokers in a manual assignment are refused.
     pub async fn create_topics(
         &self,
-        _topics: Vec<NewTopic>,
-        _options: WaitOptions,
+        topics: Vec<NewTopic>,
+        options: WaitOptions,
     ) -> Vec<Result<CreatedTopic, CreateTopicError>> {
-        todo!()
+        if !self.is_controller() {
+            return topics
+                .iter()
+                .map(|_| Err(CreateTopicError::NotController))
+                .collect();
+        }
+        create_topics::create_topics(&self.shared, topics, options).await
     }
-    /// Creates a topic for a Metadata request, without waiting for leaders and without being the
-    /// controller (`AutoTopicCreationManager`).
-    pub async fn auto_create(&self, _topic: NewTopic) -> Result<CreatedTopic, CreateTopicError> {
-        todo!()
+
+    /// Creates a topic for a Metadata request, without waiting for leaders and without having to be
+    /// the controller, as brokers did up to 2.7 (`AutoTopicCreationManager`).
+    ///
+    /// # Errors
+    /// [`CreateTopicError::Exists`] is as good as success to most callers.
+    pub async fn auto_create(&self, topic: NewTopic) -> Result<CreatedTopic, CreateTopicError> {
+        let options = WaitOptions {
+            timeout: std::time::Duration::ZERO,
+            validate_only: false,
+        };
+        let results = create_topics::write_topics(&self.shared, vec![topic], options).await;
+        let away = Err(CreateTopicError::Store(StoreError::Away));
+        results.into_iter().next().unwrap_or(away)
     }
-    /// Marks topics for deletion and waits until they are gone from the image.
+
+    /// Marks topics for deletion and waits until they are gone from the image, and until their names
+    /// are free if that happens soon after. With `validate_only` nothing is marked.
     pub async fn delete_topics(
         &self,
-        _topics: Vec<String>,
-        _options: WaitOptions,
+        topics: Vec<String>,
+        options: WaitOptions,
     ) -> Vec<Result<(), DeleteTopicError>> {
-        todo!()
+        if !self.is_controller() {
+            return topics
+                .iter()
+                .map(|_| Err(DeleteTopicError::NotController))
+                .collect();
+        }
+        delete_topics::delete_topics(&self.shared, topics, options).await
     }
+
     /// Adds partitions (KIP-195) and waits for their leaders.
     pub async fn create_partitions(
         &self,
-        _topics: Vec<NewPartitions>,
-        _options: WaitOptions,
+        topics: Vec<NewPartitions>,
+        options: WaitOptions,
     ) -> Vec<Result<(), CreatePartitionsError>> {
-        todo!()
+        if !self.is_controller() {
+            return topics
+                .iter()
+                .map(|_| Err(CreatePartitionsError::NotController))
+                .collect();
+        }
+        create_partitions::create_partitions(&self.shared, topics, options).await
     }
-    /// Replaces the whole dynamic configuration of an entity and tells all brokers.
+
+    /// Replaces the whole dynamic configuration of an entity and tells all brokers. Returns when this
+    /// broker has heard of it too, or a moment later.
+    ///
+    /// # Errors
+    /// See [`AlterConfigError`].
     pub async fn alter_configs(
         &self,
-        _entity: ConfigEntity,
-        _configs: BTreeMap<String, String>,
+        entity: ConfigEntity,
+        configs: BTreeMap<String, String>,
     ) -> Result<(), AlterConfigError> {
-        todo!()
+        alter_configs::alter_configs(&self.shared, entity, configs).await
     }
-    /// Claims the next block of producer ids.
-    pub async fn allocate_producer_ids(&self) -> Result<std::ops::RangeInclusive<i64>, StoreError> {
-        todo!()
+
+    /// Claims the next block of producer ids, inclusive at both ends. Whether the controller does it
+    /// (3.0 and later) or any broker, it is a compare-and-set of `/latest_producer_id_block`.
+    ///
+    /// # Errors
+    /// ZooKeeper is away or confused.
+    pub async fn allocate_producer_ids(&self) -> Result<ProducerIdBlock, StoreError> {
+        let deadline = patience(std::time::Duration::ZERO);
+        let claim = self.shared.zk.allocate_producer_ids(self.shared.id());
+        within(deadline, claim).await.map_err(Failed::into_store)
     }
-    /// Stops being controller, deregisters and closes the session.
+
+    /// Resigns as controller and follows the cluster no longer. When it returns, nothing calls
+    /// [`crate::LocalReplicas`] any more, so logs can be closed. The registration stays until
+    /// [`Cluster::close`].
+    pub async fn stop(&self) {
+        self.tasks.stop.send_replace(true);
+        let running = std::mem::take(&mut *self.tasks.running.lock());
+        for task in running {
+            // A panic of a task has been reported already.
+            let _ = task.await;
+        }
+    }
+
+    /// Stops, and leaves ZooKeeper: our ephemeral nodes vanish at once.
     pub async fn close(&self) {
-        todo!()
+        self.stop().await;
+        self.shared.zk.close().await;
+        self.shared.broker_epoch.store(-1, Ordering::Release);
     }
 }

@@ -1,6 +1,7 @@
 //! What can go wrong, by what the caller does about it.
 
 use ottla_metadata::{BrokerId, InvalidTopicName, TopicName};
+use ottla_zk::{RegisterError, ZkError};
 
 /// ZooKeeper did not do what was asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -8,50 +9,20 @@ pub enum StoreError {
     /// ZooKeeper is away or did not answer in time. Whether a write happened is unknown.
     #[error("zookeeper did not answer in time")]
     Away,
-    /// This broker was not, or is no longer, the controller (`NOT_CONTROLLER`).
-    #[error("this broker is not the controller")]
-    NotController,
     /// ZooKeeper refused, or holds something that cannot be understood.
     #[error("zookeeper holds or answers something unexpected: {0}")]
     Unexpected(String),
 }
 
 /// Why the broker could not start.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// No connection within `zookeeper.connection.timeout.ms`.
-    #[error("no connection to zookeeper at {connect} within {waited_ms} ms: {reason}")]
-    NotConnected {
-        /// `zookeeper.connect`.
-        connect: String,
-        /// How long was tried.
-        waited_ms: u64,
-        /// The last failure.
-        reason: String,
-    },
-    /// `/brokers/ids/<id>` belongs to somebody else (`NODEEXISTS`).
-    #[error(
-        "broker id {id} is registered already, at {holder} by session {session}: stop that broker or give \
-         this one another broker.id; if it is dead, its registration goes after its zookeeper.session.timeout.ms"
-    )]
-    IdTaken {
-        /// Our id.
-        id: BrokerId,
-        /// The endpoints of the holder.
-        holder: String,
-        /// The holder's session, hexadecimal.
-        session: String,
-    },
-    /// Another broker advertises one of our addresses.
-    #[error(
-        "broker {other} advertises {endpoint} already: change advertised.listeners of one of them"
-    )]
-    EndpointTaken {
-        /// The other broker.
-        other: BrokerId,
-        /// `host:port`.
-        endpoint: String,
-    },
+    /// No connection within `zookeeper.connection.timeout.ms`, or a wrong `zookeeper.connect`.
+    #[error(transparent)]
+    Connect(#[from] ZkError),
+    /// The id or an address is taken by another broker, or the record of sessions failed.
+    #[error(transparent)]
+    Register(#[from] RegisterError),
     /// ZooKeeper failed later.
     #[error("zookeeper failed while the broker started")]
     Store(#[from] StoreError),

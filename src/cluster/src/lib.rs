@@ -1,17 +1,51 @@
-//! The broker as a member of its cluster: registration, controllership, the cluster image.
+//! The broker as a member of its cluster.
+//!
+//! - [`Bootstrap`] and [`Registered`] are the steps of its start that concern ZooKeeper.
+//! - [`Cluster`] is the handle afterwards: the image of the cluster, dynamic configuration, and the
+//!   changes that a client can ask for.
+//! - [`LocalReplicas`] is the port through which controllers command this broker's replicas.
+//!
+//! Behind the handle run three tasks. One keeps the broker registered, stands for controller and
+//! drives `ottla-controller`; one follows `/config`; one delivers the controller's requests to this
+//! broker, in order. A session that expires is replaced: the broker registers again and stands
+//! again, without a restart. While ZooKeeper is away the image stays and requests that need
+//! ZooKeeper time out.
+//!
+//! Not promised here: that another broker obeys. This release has no channel to other brokers, so it
+//! places replicas on itself alone.
+
+mod alter_configs;
+mod assignment;
+mod bootstrap;
+mod carry_out;
 mod cluster;
+mod configs;
+mod convert;
+mod create_partitions;
+mod create_topics;
+mod delete_topics;
+mod driver;
 mod error;
+mod image;
 mod local;
 mod options;
+mod outbox;
+mod receiver;
+mod shared;
+mod wait;
 
-pub use cluster::{Bootstrap, Cluster, CreatedTopic, Registered};
+pub use bootstrap::{Bootstrap, Registered};
+pub use cluster::Cluster;
+pub use create_topics::CreatedTopic;
 pub use error::{
     AlterConfigError, CreatePartitionsError, CreateTopicError, DeleteTopicError, InvalidAssignment,
     StartError, StoreError,
 };
-pub use local::{ConfigEntity, LocalReplicas, ReplicaAnswers};
-pub use options::{ConnectOptions, NewPartitions, NewTopic, Registration, Settings, WaitOptions};
+pub use local::{ConfigEntity, LocalReplicas};
+pub use options::{NewPartitions, NewTopic, Registration, Settings, WaitOptions};
 pub use ottla_controller::{
-    EPOCH_DURING_DELETE, LeaderAndIsr, LeaderAndIsrPartition, ReplicaError, RequestRefused, Sender,
-    StopReplica, StopReplicaPartition,
+    EPOCH_DURING_DELETE, LeaderAndIsr, LeaderAndIsrPartition, ReplicaAnswers, ReplicaError,
+    RequestRefused, Sender, StopReplica, StopReplicaPartition,
 };
+pub use ottla_zk::znode::ProducerIdBlock;
+pub use ottla_zk::{RegisterError, SessionId, SessionRecord, ZkConfig, ZkError};

@@ -2,11 +2,8 @@
 
 use std::sync::Arc;
 
-use ottla_controller::{LeaderAndIsr, ReplicaError, RequestRefused, StopReplica};
-use ottla_metadata::{ClusterImage, ConfigImage, TopicName, TopicPartition};
-
-/// What each partition of a request came to, in the request's order.
-pub type ReplicaAnswers = Vec<(TopicPartition, Result<(), ReplicaError>)>;
+use ottla_controller::{LeaderAndIsr, ReplicaAnswers, RequestRefused, StopReplica};
+use ottla_metadata::{ClusterImage, ConfigImage, TopicName};
 
 /// The broker's own replicas, commanded by whichever controller leads the cluster.
 ///

@@ -1,21 +1,10 @@
-//! What this crate needs to know of the broker's configuration.
+//! What this crate needs to know of the broker's configuration, and what it can be asked for.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::time::Duration;
 
+use ottla_config::MetadataVersion;
 use ottla_metadata::{BrokerId, Endpoint};
-
-/// How to reach ZooKeeper.
-#[derive(Clone, Debug)]
-pub struct ConnectOptions {
-    /// `zookeeper.connect`: `host:port,host:port/chroot`. The chroot is created.
-    pub connect: String,
-    /// `zookeeper.session.timeout.ms`.
-    pub session_timeout: Duration,
-    /// `zookeeper.connection.timeout.ms`, or the session timeout where unset.
-    pub connection_timeout: Duration,
-}
 
 /// How the broker shows itself under `/brokers/ids`.
 #[derive(Clone, Debug)]
@@ -26,20 +15,15 @@ pub struct Registration {
     pub endpoints: Vec<Endpoint>,
     /// `broker.rack`.
     pub rack: Option<String>,
-    /// Whether `inter.broker.protocol.version` is at least 2.7-IV0: JSON version 5 instead of 4.
-    pub with_features: bool,
-    /// Where the session's id is kept, so that a broker killed with -9 recognises its own old
-    /// registration: a file in a locked log directory. `None` keeps none.
-    pub session_file: Option<PathBuf>,
+    /// `inter.broker.protocol.version`, which decides the form of the node.
+    pub version: MetadataVersion,
 }
 
 /// The rest.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Whether `inter.broker.protocol.version` is at least 2.8-IV0: topics get ids.
-    pub topic_ids: bool,
-    /// Whether it is at least 3.2-IV0: a leader elected uncleanly is marked as recovering.
-    pub leader_recovery: bool,
+    /// `inter.broker.protocol.version`.
+    pub version: MetadataVersion,
     /// `delete.topic.enable`.
     pub delete_topics: bool,
     /// `unclean.leader.election.enable` of the properties file.
@@ -51,7 +35,7 @@ pub struct Settings {
 }
 
 /// A topic to create.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewTopic {
     /// The name, not yet checked.
     pub name: String,
@@ -65,8 +49,21 @@ pub struct NewTopic {
     pub configs: BTreeMap<String, String>,
 }
 
+impl NewTopic {
+    /// A topic with the broker's defaults for everything.
+    pub fn named(name: impl Into<String>) -> NewTopic {
+        NewTopic {
+            name: name.into(),
+            partitions: -1,
+            replication_factor: -1,
+            assignment: Vec::new(),
+            configs: BTreeMap::new(),
+        }
+    }
+}
+
 /// Partitions to add to a topic.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewPartitions {
     /// The topic.
     pub topic: String,

@@ -70,6 +70,8 @@ pub struct MetadataVersion(u8);
 impl MetadataVersion {
     /// The first version whose brokers store message format v1.
     pub const V0_10_0_IV0: MetadataVersion = named("0.10.0-IV0");
+    /// The first version whose brokers register their rack and listener names.
+    pub const V0_10_0_IV1: MetadataVersion = named("0.10.0-IV1");
     /// The first version whose brokers store record batches (format v2).
     pub const V0_11_0_IV0: MetadataVersion = named("0.11.0-IV0");
     /// The first version that asks leaders for the end of an epoch by its epoch.
@@ -90,6 +92,8 @@ impl MetadataVersion {
     pub const V3_0_IV1: MetadataVersion = named("3.0-IV1");
     /// The first version that marks a leader elected uncleanly as recovering (KIP-704).
     pub const V3_2_IV0: MetadataVersion = named("3.2-IV0");
+    /// The first version whose features have no minimum level.
+    pub const V3_3_IV0: MetadataVersion = named("3.3-IV0");
     /// The newest version of a Kafka that still knows ZooKeeper.
     pub const LATEST: MetadataVersion = named("3.9-IV0");
 
