@@ -6,6 +6,7 @@
 mod limits;
 mod options;
 mod running;
+mod session_record;
 mod start;
 
 use std::path::PathBuf;

@@ -2,26 +2,31 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, ToSocketAddrs as _};
+use std::path::PathBuf;
+use std::sync::Arc;
 
-use ottla_cluster::ConnectOptions;
+use ottla_cluster::{SessionRecord, ZkConfig};
 use ottla_config::{MetadataVersion, ServerConfig};
 use ottla_metadata::Endpoint;
 use ottla_network::{BoundListener, ListenerSpec, NetworkConfig, default_frame_budget_bytes};
 use tracing::warn;
 
-pub(crate) fn connect(config: &ServerConfig) -> ConnectOptions {
-    ConnectOptions {
-        connect: config.zookeeper.connect.clone(),
+use crate::session_record::SessionFile;
+
+/// `session_file` keeps the ids of our sessions for the broker that follows on this directory.
+pub(crate) fn connect(config: &ServerConfig, session_file: Option<PathBuf>) -> ZkConfig {
+    let record = session_file.map(|path| Arc::new(SessionFile { path }) as Arc<dyn SessionRecord>);
+    ZkConfig {
         session_timeout: config.zookeeper.session_timeout,
         connection_timeout: config.zookeeper.connection_timeout,
+        session_record: record,
+        ..ZkConfig::new(config.zookeeper.connect.clone())
     }
 }
 
 pub(crate) fn cluster(config: &ServerConfig) -> ottla_cluster::Settings {
-    let protocol = config.inter_broker_protocol;
     ottla_cluster::Settings {
-        topic_ids: protocol.topic_ids(),
-        leader_recovery: protocol >= MetadataVersion::V3_2_IV0,
+        version: config.inter_broker_protocol,
         delete_topics: config.topics.delete_enable,
         unclean_election: config.topic_defaults.unclean_leader_election,
         default_partitions: config.topics.num_partitions,

@@ -31,6 +31,8 @@ impl Running {
     pub(crate) async fn stop(self) -> anyhow::Result<()> {
         self.network.stop(DRAIN_BOUND).await;
         self.housekeeping.abort();
+        // From here on no controller touches the logs.
+        self.cluster.stop().await;
         let logs = self.logs;
         let closed = tokio::task::spawn_blocking(move || logs.shutdown(wall_clock())).await;
         if tokio::time::timeout(LEAVE_BOUND, self.cluster.close())

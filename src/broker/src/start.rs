@@ -5,7 +5,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, bail};
 use ottla_cluster::{Bootstrap, Registration};
-use ottla_config::{MetadataVersion, ServerConfig};
+use ottla_config::ServerConfig;
 use ottla_log::{LogDirs, LogManager};
 use ottla_metadata::{BrokerId, ConfigImage, Millis};
 use ottla_network::Listeners;
@@ -23,7 +23,8 @@ const SESSION_FILE: &str = "zookeeper-session";
 pub(crate) async fn start(config: ServerConfig) -> anyhow::Result<Running> {
     let began = Instant::now();
     let dirs = lock(&config).await?;
-    let bootstrap = Bootstrap::connect(options::connect(&config)).await?;
+    let session_file = dirs.paths().first().map(|dir| dir.join(SESSION_FILE));
+    let bootstrap = Bootstrap::connect(options::connect(&config, session_file)).await?;
     let (broker, image) = match identify(&config, &dirs, &bootstrap).await {
         Ok(identified) => identified,
         Err(refusal) => {
@@ -32,7 +33,6 @@ pub(crate) async fn start(config: ServerConfig) -> anyhow::Result<Running> {
         }
     };
     let configs = Configs::new(broker, config.clone(), image);
-    let session_file = dirs.paths().first().map(|dir| dir.join(SESSION_FILE));
     let logs = load_logs(&config, dirs, &configs).await?;
     let loaded = began.elapsed();
 
@@ -50,14 +50,11 @@ pub(crate) async fn start(config: ServerConfig) -> anyhow::Result<Running> {
             id: broker,
             endpoints: options::advertised(&config, network.bound()),
             rack: config.identity.rack.clone(),
-            with_features: config.inter_broker_protocol >= MetadataVersion::V2_7_IV0,
-            session_file,
+            version: config.inter_broker_protocol,
         })
         .await?;
     let commands = Arc::new(Replicas::new(Arc::clone(&replicas), Arc::clone(&configs)));
-    let cluster = registered
-        .start(options::cluster(&config), commands)
-        .await?;
+    let cluster = registered.start(options::cluster(&config), commands);
     let context = Context::new(Parts {
         broker,
         replicas: Arc::clone(&replicas),

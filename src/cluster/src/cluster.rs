@@ -1,12 +1,12 @@
 //! The handle that the rest of the broker holds.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use arc_swap::ArcSwap;
 use ottla_metadata::{BrokerId, ClusterImage, ConfigImage};
-use ottla_zk::znode::ProducerIdBlock;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -166,10 +166,11 @@ impl Cluster {
     ///
     /// # Errors
     /// ZooKeeper is away or confused.
-    pub async fn allocate_producer_ids(&self) -> Result<ProducerIdBlock, StoreError> {
+    pub async fn allocate_producer_ids(&self) -> Result<RangeInclusive<i64>, StoreError> {
         let deadline = patience(std::time::Duration::ZERO);
         let claim = self.shared.zk.allocate_producer_ids(self.shared.id());
-        within(deadline, claim).await.map_err(Failed::into_store)
+        let block = within(deadline, claim).await.map_err(Failed::into_store)?;
+        Ok(block.first..=block.last)
     }
 
     /// Resigns as controller and follows the cluster no longer. When it returns, nothing calls

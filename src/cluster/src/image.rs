@@ -158,7 +158,7 @@ mod tests {
             &[("a", 0, Some(1)), ("a", 1, Some(1)), ("b", 0, Some(1))],
             false,
         );
-        check(&[ab.clone()], &["a-0", "a-1", "b-0"], &[]);
+        check(std::slice::from_ref(&ab), &["a-0", "a-1", "b-0"], &[]);
         check(
             &[ab.clone(), request(&[], false)],
             &["a-0", "a-1", "b-0"],

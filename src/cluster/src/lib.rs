@@ -47,5 +47,4 @@ pub use ottla_controller::{
     EPOCH_DURING_DELETE, LeaderAndIsr, LeaderAndIsrPartition, ReplicaAnswers, ReplicaError,
     RequestRefused, Sender, StopReplica, StopReplicaPartition,
 };
-pub use ottla_zk::znode::ProducerIdBlock;
 pub use ottla_zk::{RegisterError, SessionId, SessionRecord, ZkConfig, ZkError};

@@ -117,7 +117,6 @@ pub(crate) fn delete_records(error: &DeleteRecordsError) -> ErrorCode {
 pub(crate) fn store(error: &StoreError) -> ErrorCode {
     match error {
         StoreError::Away => ErrorCode::RequestTimedOut,
-        StoreError::NotController => ErrorCode::NotController,
         StoreError::Unexpected(_) => ErrorCode::UnknownServerError,
     }
 }
