@@ -20,6 +20,8 @@ const SMALL_FRAME: usize = 16 * 1024;
 /// A read buffer's least and greatest size. What follows it in one connection's traffic decides.
 const MIN_READ: usize = 4 * 1024;
 const MAX_READ: usize = 64 * 1024;
+/// With less room than this, a read is not worth its system call.
+const MIN_ROOM: usize = 512;
 /// A large frame is charged to the budget before it arrives, in steps as large as what did arrive
 /// but no larger than this.
 const MAX_CHARGE_STEP: usize = 256 * 1024;
@@ -134,7 +136,7 @@ impl FrameReader {
         if self.large.is_some() {
             return self.poll_read_large(cx, transport);
         }
-        if self.buffer.len() == self.buffer.capacity() {
+        if self.buffer.capacity() - self.buffer.len() < MIN_ROOM {
             ready!(transport.poll_readable(cx))?;
             self.make_room();
         }
