@@ -18,7 +18,7 @@ pub(crate) struct Body<'a> {
 
 impl<'a> Body<'a> {
     /// Takes apart the bytes after a record's length; all of them must be used.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn parse(body: &'a [u8]) -> Result<Body<'a>, InvalidRecord> {
         let mut rest = body;
         let _attributes = take_u8(&mut rest)?;
@@ -45,6 +45,7 @@ impl<'a> Body<'a> {
     }
 }
 
+#[inline(never)]
 fn check_headers(mut rest: &[u8], count: i32) -> Result<(), InvalidRecord> {
     match usize::try_from(count) {
         Ok(headers) if headers <= rest.len() => {}
@@ -70,7 +71,7 @@ pub(crate) fn take_header<'a>(
 }
 
 /// Makes the next record available as a whole: length of its length field, length of its body.
-#[inline]
+#[inline(always)]
 pub(crate) fn next_body<S: Source>(source: &mut S) -> Result<(usize, usize), ReadError> {
     if source.available().len() < MAX_VARINT_BYTES {
         // Near the end there may be less, and the parse below says so.

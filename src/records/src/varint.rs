@@ -6,7 +6,7 @@ use crate::error::InvalidRecord;
 pub(crate) const MAX_VARINT_BYTES: usize = 5;
 
 /// Takes one byte off the front.
-#[inline]
+#[inline(always)]
 pub(crate) fn take_u8(rest: &mut &[u8]) -> Result<u8, InvalidRecord> {
     let (byte, after) = rest.split_first().ok_or(InvalidRecord::Truncated)?;
     *rest = after;
@@ -14,14 +14,27 @@ pub(crate) fn take_u8(rest: &mut &[u8]) -> Result<u8, InvalidRecord> {
 }
 
 /// Takes a 32-bit number off the front. As in Java, the bits that a fifth byte has too many are dropped.
-#[inline]
+///
+/// Nearly all numbers in records have one or two bytes, and the walk over a batch does little else than read them.
+#[inline(always)]
 pub(crate) fn take_varint(rest: &mut &[u8]) -> Result<i32, InvalidRecord> {
-    let first = take_u8(rest)?;
-    if first < 0x80 {
-        return Ok(unzigzag32(u32::from(first)));
+    match **rest {
+        [first, ref after @ ..] if first < 0x80 => {
+            *rest = after;
+            Ok(unzigzag32(u32::from(first)))
+        }
+        [first, second, ref after @ ..] if second < 0x80 => {
+            *rest = after;
+            Ok(unzigzag32(u32::from(first & 0x7f) | u32::from(second) << 7))
+        }
+        _ => take_long_varint(rest),
     }
-    let mut value = u32::from(first & 0x7f);
-    for shift in [7, 14, 21, 28] {
+}
+
+#[inline(never)]
+fn take_long_varint(rest: &mut &[u8]) -> Result<i32, InvalidRecord> {
+    let mut value = 0;
+    for shift in [0, 7, 14, 21, 28] {
         let byte = take_u8(rest)?;
         value |= u32::from(byte & 0x7f) << shift;
         if byte < 0x80 {
@@ -32,14 +45,25 @@ pub(crate) fn take_varint(rest: &mut &[u8]) -> Result<i32, InvalidRecord> {
 }
 
 /// Takes a 64-bit number off the front.
-#[inline]
+#[inline(always)]
 pub(crate) fn take_varlong(rest: &mut &[u8]) -> Result<i64, InvalidRecord> {
-    let first = take_u8(rest)?;
-    if first < 0x80 {
-        return Ok(unzigzag64(u64::from(first)));
+    match **rest {
+        [first, ref after @ ..] if first < 0x80 => {
+            *rest = after;
+            Ok(unzigzag64(u64::from(first)))
+        }
+        [first, second, ref after @ ..] if second < 0x80 => {
+            *rest = after;
+            Ok(unzigzag64(u64::from(first & 0x7f) | u64::from(second) << 7))
+        }
+        _ => take_long_varlong(rest),
     }
-    let mut value = u64::from(first & 0x7f);
-    for shift in [7, 14, 21, 28, 35, 42, 49, 56, 63] {
+}
+
+#[inline(never)]
+fn take_long_varlong(rest: &mut &[u8]) -> Result<i64, InvalidRecord> {
+    let mut value = 0;
+    for shift in [0, 7, 14, 21, 28, 35, 42, 49, 56, 63] {
         let byte = take_u8(rest)?;
         value |= u64::from(byte & 0x7f) << shift;
         if byte < 0x80 {
@@ -50,7 +74,7 @@ pub(crate) fn take_varlong(rest: &mut &[u8]) -> Result<i64, InvalidRecord> {
 }
 
 /// Takes `len` bytes off the front; a negative length is null.
-#[inline]
+#[inline(always)]
 pub(crate) fn take_nullable<'a>(
     rest: &mut &'a [u8],
     len: i32,

@@ -183,7 +183,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn record(&mut self, timestamp: i64, has_key: bool) {
         if self.rules.compacted && !has_key {
             return self.fault(RecordFault::NoKey);
