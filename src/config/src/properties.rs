@@ -2,23 +2,31 @@
 
 /// One setting of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Entry {
-    pub(crate) key: String,
-    pub(crate) value: String,
+pub struct Entry {
+    /// Its key, escapes undone.
+    pub key: String,
+    /// Its value, escapes undone.
+    pub value: String,
     /// The line on which it begins, from 1.
-    pub(crate) line: usize,
+    pub line: usize,
 }
 
 /// A line that is not a setting, and why.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct BadLine {
-    pub(crate) line: usize,
-    pub(crate) problem: String,
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}: {problem}")]
+pub struct BadLine {
+    /// Its number, from 1.
+    pub line: usize,
+    /// Why.
+    pub problem: String,
 }
 
 /// Splits a file's bytes into settings, in order, repeated keys included. UTF-8 is taken as such;
 /// bytes that are not UTF-8 are ISO-8859-1, Java's encoding of these files.
-pub(crate) fn parse(bytes: &[u8]) -> Result<Vec<Entry>, BadLine> {
+///
+/// # Errors
+/// The first line with a broken escape.
+pub fn parse(bytes: &[u8]) -> Result<Vec<Entry>, BadLine> {
     let text = match std::str::from_utf8(bytes) {
         Ok(text) => text.to_owned(),
         Err(_) => bytes.iter().copied().map(char::from).collect(),
