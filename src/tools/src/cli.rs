@@ -29,6 +29,18 @@ impl fmt::Display for UsageError {
 
 impl std::error::Error for UsageError {}
 
+/// A signal asked the program to end; it does so with this exit code.
+#[derive(Debug)]
+pub(crate) struct Stopped(pub(crate) u8);
+
+impl fmt::Display for Stopped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("stopped")
+    }
+}
+
+impl std::error::Error for Stopped {}
+
 /// An error of usage, for `bail!` and `ok_or_else`.
 pub(crate) fn usage(message: impl Into<String>) -> anyhow::Error {
     UsageError(message.into()).into()
@@ -65,6 +77,9 @@ pub(crate) fn run<A: Parser>(
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if is_broken_pipe(&error) => ExitCode::FAILURE,
         Err(error) => {
+            if let Some(Stopped(code)) = error.downcast_ref() {
+                return ExitCode::from(*code);
+            }
             match error.downcast_ref::<UsageError>() {
                 Some(wrong) => eprintln!("{wrong}\nSee --help."),
                 None => report(&error),
@@ -125,7 +140,10 @@ pub(crate) fn key_values(args: &[String]) -> Properties {
 }
 
 /// The value of a property, parsed.
-pub(crate) fn property<T: std::str::FromStr>(properties: &Properties, key: &str) -> Result<Option<T>> {
+pub(crate) fn property<T: std::str::FromStr>(
+    properties: &Properties,
+    key: &str,
+) -> Result<Option<T>> {
     let Some(text) = properties.get(key) else {
         return Ok(None);
     };

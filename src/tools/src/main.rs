@@ -15,8 +15,9 @@ mod dump_log;
 mod get_offsets;
 mod log_dirs;
 mod table;
-mod topics;
 mod topic_filter;
+mod topics;
+mod zookeeper;
 
 use std::path::Path;
 use std::process::ExitCode;

@@ -119,7 +119,10 @@ async fn describe_topics(admin: &Admin, args: &Args) -> Result<()> {
     let names = match by_id {
         Some(id) => {
             let found = view.topics.iter().find(|(_, topic)| topic.id == id);
-            let names: Vec<String> = found.map(|(name, _)| name.to_string()).into_iter().collect();
+            let names: Vec<String> = found
+                .map(|(name, _)| name.to_string())
+                .into_iter()
+                .collect();
             if names.is_empty() && !args.if_exists {
                 bail!("TopicId '{id}' does not exist as expected");
             }
@@ -147,7 +150,9 @@ async fn describe_topics(admin: &Admin, args: &Args) -> Result<()> {
             .unwrap_or(1);
         let overrides = configs
             .iter()
-            .filter(|c| !c.is_default && ConfigSource::from_code(c.config_source) != ConfigSource::Default)
+            .filter(|c| {
+                !c.is_default && ConfigSource::from_code(c.config_source) != ConfigSource::Default
+            })
             .map(|c| {
                 let value = c.value.as_ref().map_or("null", |v| v.as_str());
                 (c.name.to_string(), value.to_owned())
@@ -205,9 +210,9 @@ fn matching(view: &ClusterView, args: &Args) -> Result<Vec<String>> {
 
 fn require(names: &[String], args: &Args) -> Result<()> {
     match &args.topic {
-        Some(topic) if names.is_empty() && !args.if_exists && !topic.is_empty() => Err(anyhow!(
-            "Topic '{topic}' does not exist as expected"
-        )),
+        Some(topic) if names.is_empty() && !args.if_exists && !topic.is_empty() => {
+            Err(anyhow!("Topic '{topic}' does not exist as expected"))
+        }
         _ => Ok(()),
     }
 }

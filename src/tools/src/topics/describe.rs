@@ -36,7 +36,11 @@ impl PartitionLine {
     fn replication_factor(&self) -> usize {
         let moving = |ids: &Option<Vec<i32>>| ids.clone().unwrap_or_default();
         let adding = moving(&self.adding);
-        let changing = adding.iter().chain(&moving(&self.removing)).copied().collect::<BTreeSet<_>>();
+        let changing = adding
+            .iter()
+            .chain(&moving(&self.removing))
+            .copied()
+            .collect::<BTreeSet<_>>();
         if self.replicas.iter().any(|id| changing.contains(id)) {
             self.replicas.len().saturating_sub(adding.len())
         } else {
@@ -84,8 +88,8 @@ pub(super) fn print(topics: &[TopicLine], filters: Filters, live: &BTreeSet<i32>
             .filter(|p| p.is_wanted(filters, topic.min_isr, live))
             .collect();
         let without_overrides = filters.with_overrides && topic.configs.is_empty();
-        let wanted = !without_overrides && !(filters.partitions_only() && partitions.is_empty());
-        if as_json && wanted {
+        let empty = filters.partitions_only() && partitions.is_empty();
+        if as_json && !without_overrides && !empty {
             values.push(topic_json(topic, &partitions));
         }
         if !filters.partitions_only() && !without_overrides {
