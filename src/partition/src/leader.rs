@@ -7,6 +7,9 @@ use ottla_metadata::{BrokerId, Millis, Offset};
 use crate::partition::{Replicas, Rules};
 use crate::waiters::Waiters;
 
+/// Longer ago than any clock shows.
+const NEVER: Millis = Millis::MIN;
+
 /// How far a follower has come (`Replica.updateFetchStateOrThrow`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FollowerProgress {
@@ -24,6 +27,7 @@ impl FollowerProgress {
     fn new(caught_up_ms: Millis) -> FollowerProgress {
         FollowerProgress {
             last_caught_up_ms: caught_up_ms,
+            last_fetch_ms: NEVER,
             ..FollowerProgress::default()
         }
     }
@@ -136,7 +140,7 @@ impl Leader {
             .iter()
             .filter(|id| **id != local)
             .map(|id| {
-                let fresh = FollowerProgress::new(if in_sync.contains(id) { now } else { 0 });
+                let fresh = FollowerProgress::new(if in_sync.contains(id) { now } else { NEVER });
                 (*id, old.get(id).copied().unwrap_or(fresh))
             })
             .collect();

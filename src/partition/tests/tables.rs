@@ -325,3 +325,11 @@ fn epochs_are_judged_before_roles() {
     assert_eq!(p.committed(0), Some(Ok(())));
     assert_eq!(follower.committed(0), Some(Err(WaitError::LeadershipLost)));
 }
+
+#[test]
+fn a_replica_outside_the_isr_does_not_hold_the_watermark_before_its_first_fetch() {
+    let mut p = leader(&[0, 1], &[0], RULES, 0);
+    check(&mut p, 1, Event::Appended { log_end: 5 }, "hw 5");
+    check(&mut p, 2, fetched(1, 0), "");
+    check(&mut p, 3, Event::Appended { log_end: 6 }, "hw 6");
+}

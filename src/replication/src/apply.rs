@@ -100,45 +100,25 @@ impl ReplicaManager {
     ) -> Result<Arc<Replica>, ReplicaError> {
         let partition = &assignment.partition;
         let rules = self.topic_rules(&partition.topic);
-        let log = match self.logs.get(partition) {
-            Some(log) => log,
-            // It may lie in the directory that failed; a second one would lose its records.
-            None if !assignment.is_new && self.some_directory_failed() => {
-                return Err(ReplicaError::Offline);
-            }
-            None => {
-                let config = Arc::clone(&rules.log);
-                let created = self
-                    .logs
-                    .get_or_create(partition, assignment.topic_id, config);
-                created.inspect_err(|error| {
-                    tracing::error!(%partition, %error, "cannot create the log");
-                })?
-            }
-        };
-        if log.is_offline() {
+        // It may lie in a directory that failed; a second one would lose its records.
+        let is_missing = self.logs.get(partition).is_none();
+        if is_missing && !assignment.is_new && self.logs.has_offline_dir() {
             return Err(ReplicaError::Offline);
         }
-        let stored = log.topic_id().unwrap_or(TopicId::ZERO);
-        if !stored.is_zero() && !assignment.topic_id.is_zero() && stored != assignment.topic_id {
-            tracing::error!(%partition, %stored, asked = %assignment.topic_id, "topic ids differ");
-            return Err(ReplicaError::InconsistentTopicId);
-        }
-        let checkpoint = self.logs.checkpointed_high_watermark(partition);
-        let checkpoint = checkpoint.max(log.high_watermark());
-        let end = log.log_end_offset();
-        let brain = Partition::new(self.broker, self.brain_rules(&rules), end, checkpoint);
+        let config = Arc::clone(&rules.log);
+        let log = self
+            .logs
+            .get_or_create(partition, assignment.topic_id, config);
+        let log = log.inspect_err(|error| {
+            tracing::error!(%partition, %error, "cannot open the log");
+        })?;
+        // A log loads with the high watermark of its checkpoint.
+        let (end, high_watermark) = (log.log_end_offset(), log.high_watermark());
+        let brain = Partition::new(self.broker, self.brain_rules(&rules), end, high_watermark);
         let replica = Replica::new(log, assignment.topic_id, rules, brain);
         let replica = Arc::new(replica);
         self.step(&replica, Event::LiveBrokers(live.clone()));
         Ok(replica)
-    }
-
-    fn some_directory_failed(&self) -> bool {
-        self.logs
-            .dir_status()
-            .iter()
-            .any(|dir| dir.offline.is_some())
     }
 
     /// Changes the role. Nobody appends meanwhile, and whoever reads or waits looks again.

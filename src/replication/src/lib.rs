@@ -36,7 +36,9 @@ pub use fetch::{
     DivergingEpoch, FetchOrigin, FetchPartition, FetchResults, FetchSpec, FetchedPartition,
     Isolation,
 };
-pub use manager::{IsrProposal, IsrStore, Options, ReplicaManager, Settings, StoredFormat, TopicConfigs};
+pub use manager::{
+    IsrProposal, IsrStore, Options, ReplicaManager, Settings, StoredFormat, TopicConfigs,
+};
 pub use offsets::{EpochEnd, OffsetAnswer, OffsetQuery, OffsetTarget};
 pub use produce::{Produce, ProduceOptions, ProduceResults, Produced, RequiredAcks};
 

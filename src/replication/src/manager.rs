@@ -150,7 +150,15 @@ impl ReplicaManager {
     pub fn stored_format(&self, topic: &str, partition: i32) -> Option<StoredFormat> {
         let replica = self.online(topic, partition).ok()?;
         let rules = replica.rules.load();
-        let zstd = |codec| matches!(codec, TargetCompression::Codec { codec: Compression::Zstd, .. });
+        let zstd = |codec| {
+            matches!(
+                codec,
+                TargetCompression::Codec {
+                    codec: Compression::Zstd,
+                    ..
+                }
+            )
+        };
         Some(StoredFormat {
             magic: rules.records.target_magic,
             is_zstd: zstd(rules.records.compression),
