@@ -17,6 +17,11 @@ const MIN_ATTEMPT: Duration = Duration::from_millis(500);
 /// request only adds the node's stat to the answer, which is not needed.
 const OLDEST_SERVER: (u32, u32, u32) = (3, 4, 0);
 
+/// The crate doubles its pause with every round over its list of servers, without a bound, so that
+/// after an outage of 13 seconds a lone server would be tried again only 12 seconds later. Within a
+/// round it pauses for less than a second. So the list is made long by repetition.
+const MIN_ENTRIES: usize = 16;
+
 /// How to reach ZooKeeper.
 #[derive(Clone)]
 pub struct ZkConfig {
@@ -81,8 +86,11 @@ impl ConnectString {
         })
     }
 
-    fn with_chroot(&self) -> String {
-        format!("{}{}", self.servers, self.chroot)
+    /// What the crate is given: the servers again and again, and the chroot.
+    fn for_crate(&self) -> String {
+        let rounds = MIN_ENTRIES.div_ceil(self.servers.split(',').count().max(1));
+        let servers = vec![self.servers.as_str(); rounds].join(",");
+        format!("{servers}{}", self.chroot)
     }
 }
 
@@ -155,7 +163,7 @@ pub(crate) async fn connect_once(config: &ZkConfig, to: &ConnectString) -> Resul
         .with_session_timeout(config.session_timeout)
         .with_server_version(major, minor, patch)
         .with_fail_eagerly()
-        .connect(&to.with_chroot())
+        .connect(&to.for_crate())
         .await
 }
 

@@ -466,3 +466,76 @@ fn all_failed(parts: Vec<Part>, error: &WriteError) -> Outcomes {
         .map(|part| (part.write, Err(same(error))))
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ottla_metadata::BrokerId;
+
+    fn create(topic: &str, partition: i32) -> FencedWrite {
+        FencedWrite::CreatePartitionState {
+            partition: TopicPartition::new(topic, partition),
+            state: PartitionState {
+                leader: Some(BrokerId(1)),
+                leader_epoch: 0,
+                isr: vec![BrokerId(1)],
+                controller_epoch: 1,
+                recovering: false,
+            },
+        }
+    }
+
+    /// Each batch as `write:path` with a `+` before parents.
+    fn check(writes: Vec<FencedWrite>, max_bytes: usize, max_ops: usize, expected: &[&[&str]]) {
+        let batches: Vec<Vec<String>> = batches(writes, max_bytes, max_ops)
+            .iter()
+            .map(|batch| {
+                batch
+                    .iter()
+                    .map(|part| {
+                        let plus = if part.parent { "+" } else { "" };
+                        let path = part.op.path().trim_start_matches("/brokers/topics/");
+                        format!("{}:{plus}{path}", part.write)
+                    })
+                    .collect()
+            })
+            .collect();
+        assert_eq!(batches, expected);
+    }
+
+    #[test]
+    fn parents_are_created_once_per_batch_and_writes_stay_whole() {
+        let writes = || vec![create("a", 0), create("a", 1), create("b", 0)];
+        let one = [
+            "0:+a/partitions",
+            "0:+a/partitions/0",
+            "0:a/partitions/0/state",
+        ];
+        let two = ["1:+a/partitions/1", "1:a/partitions/1/state"];
+        let three = [
+            "2:+b/partitions",
+            "2:+b/partitions/0",
+            "2:b/partitions/0/state",
+        ];
+        check(
+            writes(),
+            100_000,
+            100,
+            &[&[&one[..], &two, &three].concat()],
+        );
+        check(
+            writes(),
+            100_000,
+            3,
+            &[&one, &[&["1:+a/partitions"][..], &two].concat(), &three],
+        );
+        // A write that is too large by itself is sent all the same.
+        check(
+            writes(),
+            1,
+            100,
+            &[&one, &[&["1:+a/partitions"][..], &two].concat(), &three],
+        );
+        check(Vec::new(), 1, 1, &[]);
+    }
+}
