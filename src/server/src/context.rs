@@ -54,11 +54,21 @@ impl Context {
             cluster,
             config,
         } = parts;
+        Context::over(broker, replicas, Arc::new(cluster), config)
+    }
+
+    /// The same over any cluster.
+    pub(crate) fn over(
+        broker: BrokerId,
+        replicas: Arc<ReplicaManager>,
+        cluster: Arc<dyn ClusterPort>,
+        config: Arc<ArcSwap<ServerConfig>>,
+    ) -> Arc<Context> {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         Arc::new(Context {
             broker,
             replicas,
-            cluster: Arc::new(cluster),
+            cluster,
             config,
             producer_ids: ProducerIds::default(),
             creating: Mutex::default(),

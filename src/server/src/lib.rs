@@ -21,6 +21,10 @@ mod local_replicas;
 mod messages;
 mod producer_ids;
 mod reply;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 mod words;
 
 pub use configs::Configs;

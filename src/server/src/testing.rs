@@ -1,0 +1,328 @@
+//! For tests: a server over a fake cluster and real, empty logs.
+
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use ottla_cluster::{
+    AlterConfigError, ConfigEntity, CreatePartitionsError, CreateTopicError, CreatedTopic,
+    DeleteTopicError, NewPartitions, NewTopic, StoreError, WaitOptions,
+};
+use ottla_config::ServerConfig;
+use ottla_log::{LogDirs, LogManager};
+use ottla_metadata::{
+    BrokerId, BrokerInfo, ClusterImage, ConfigImage, Endpoint, PartitionImage, SecurityProtocol,
+    TopicId, TopicImage,
+};
+use ottla_network::{Answer, ConnectionInfo, Request, Service};
+use ottla_protocol::layout::Guarded;
+use ottla_protocol::{
+    ApiKey, RequestHeader, ResponseBody, decode_header, decode_response, decode_response_header,
+    encode_request,
+};
+use ottla_replication::{Options, ReplicaManager, Settings, log_manager_config};
+use parking_lot::Mutex;
+
+use crate::cluster_port::ClusterPort;
+use crate::{Configs, Context, Server};
+
+/// A broker, id 0, on listener `PLAINTEXT`, with a second broker that other listeners reach.
+pub(crate) struct TestBroker {
+    pub(crate) server: Server,
+    pub(crate) cluster: Arc<FakeCluster>,
+    _dir: tempfile::TempDir,
+}
+
+impl TestBroker {
+    /// A broker whose file has these settings besides the directory.
+    pub(crate) fn new(settings: &[(&str, &str)]) -> TestBroker {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let path = dir.path().join("logs").to_string_lossy().into_owned();
+        let fixed = [("zookeeper.connect", "none:1"), ("log.dirs", path.as_str())];
+        let (file, _) = ServerConfig::from_settings(fixed.iter().chain(settings).copied())
+            .expect("good settings");
+        let broker = BrokerId(0);
+        let cluster = Arc::new(FakeCluster::new());
+        let configs = Configs::new(broker, file.clone(), cluster.configs());
+        *cluster.live.lock() = Some(Arc::clone(&configs));
+        let dirs = LogDirs::lock(&file.storage.dirs).expect("the directory is free");
+        let log_config = |topic: &str| configs.log_config(topic);
+        let logs = LogManager::load(dirs, log_manager_config(&file), log_config, 0)
+            .expect("no logs to load");
+        let replicas = ReplicaManager::new(Options {
+            broker,
+            logs: Arc::new(logs),
+            image: Arc::clone(&cluster.image),
+            configs: Arc::clone(&configs) as Arc<_>,
+            isr_store: None,
+            settings: Settings {
+                lag_time_max: file.replication.lag_time_max,
+                lag_max_messages: None,
+                zstd: true,
+            },
+        });
+        let port = Arc::clone(&cluster) as Arc<dyn ClusterPort>;
+        let context = Context::over(broker, replicas, port, configs.server());
+        TestBroker {
+            server: Server::new(context),
+            cluster,
+            _dir: dir,
+        }
+    }
+
+    /// Sends a request of this version and decodes the answer to it.
+    pub(crate) async fn ask<M>(&self, version: i16, message: &M) -> M::Response
+    where
+        M: ottla_protocol::Request + Guarded,
+        M::Response: Guarded,
+    {
+        let frame = encode_request(version, 7, Some("test"), message).expect("a good request");
+        let mut body = frame.slice(4..);
+        let header = decode_header(&mut body).expect("a good header");
+        let api = header.api;
+        let response = self.answer(header, body).await.expect("an answer");
+        let mut bytes = bytes_of(&response);
+        let correlation_id = decode_response_header(api, version, &mut bytes);
+        assert_eq!(correlation_id, Ok(7));
+        decode_response(version, bytes).expect("a good response")
+    }
+
+    /// The answer to any bytes behind a header; the reason where the connection is closed.
+    pub(crate) async fn answer(
+        &self,
+        header: RequestHeader,
+        body: Bytes,
+    ) -> Result<ResponseBody, String> {
+        let request = Request {
+            header,
+            body,
+            connection: connection(),
+            received: Instant::now(),
+        };
+        match self.server.call(request) {
+            Answer::Now(response) => Ok(response),
+            Answer::None => Err("no answer".to_owned()),
+            Answer::Later(later) => later.await.ok_or_else(|| "no answer".to_owned()),
+            Answer::Close(reason) => Err(reason.to_string()),
+        }
+    }
+}
+
+/// A header of the test's client.
+pub(crate) fn header(api: ApiKey, api_version: i16) -> RequestHeader {
+    RequestHeader {
+        api,
+        api_version,
+        correlation_id: 7,
+        client_id: None,
+    }
+}
+
+/// A response's bytes in one piece.
+pub(crate) fn bytes_of(response: &ResponseBody) -> Bytes {
+    let parts = response.parts.iter().map(|part| match part {
+        ottla_protocol::Part::Bytes(bytes) => bytes.to_vec(),
+        ottla_protocol::Part::File { .. } => Vec::new(),
+    });
+    Bytes::from(parts.collect::<Vec<_>>().concat())
+}
+
+fn connection() -> Arc<ConnectionInfo> {
+    let address = ([127, 0, 0, 1], 9092).into();
+    Arc::new(ConnectionInfo {
+        id: 1,
+        peer: address,
+        local: address,
+        listener: "PLAINTEXT".into(),
+        security_protocol: SecurityProtocol::Plaintext,
+        principal: "User:ANONYMOUS".into(),
+        client_software: OnceLock::new(),
+    })
+}
+
+/// A cluster in memory. What is created is there at once, led by broker 0.
+pub(crate) struct FakeCluster {
+    pub(crate) image: Arc<ArcSwap<ClusterImage>>,
+    configs: Mutex<Arc<ConfigImage>>,
+    live: Mutex<Option<Arc<Configs>>>,
+    pub(crate) is_controller: Mutex<bool>,
+}
+
+impl FakeCluster {
+    fn new() -> FakeCluster {
+        let mut image = ClusterImage::default();
+        image.cluster_id = "cluster".to_owned();
+        image.controller = Some(BrokerId(0));
+        for (id, listener) in [(0, "PLAINTEXT"), (1, "OTHER")] {
+            let endpoint = Endpoint {
+                listener: listener.to_owned(),
+                security_protocol: SecurityProtocol::Plaintext,
+                host: format!("host{id}"),
+                port: 9092,
+            };
+            let broker = BrokerInfo {
+                id: BrokerId(id),
+                epoch: 1,
+                endpoints: vec![endpoint],
+                rack: Some("r".to_owned()),
+            };
+            image.brokers.insert(BrokerId(id), Arc::new(broker));
+        }
+        FakeCluster {
+            image: Arc::new(ArcSwap::from_pointee(image)),
+            configs: Mutex::default(),
+            live: Mutex::default(),
+            is_controller: Mutex::new(true),
+        }
+    }
+
+    /// Changes the image.
+    pub(crate) fn change(&self, change: impl FnOnce(&mut ClusterImage)) {
+        let mut image = (**self.image.load()).clone();
+        change(&mut image);
+        self.image.store(Arc::new(image));
+    }
+
+    /// Puts a topic of one partition into the image, with the id `[id; 16]`.
+    pub(crate) fn put(&self, name: &str, id: u8, leader: Option<i32>, replicas: &[i32]) {
+        let ids: Vec<BrokerId> = replicas.iter().copied().map(BrokerId).collect();
+        let partition = PartitionImage {
+            replicas: ids.clone(),
+            isr: ids,
+            leader: leader.map(BrokerId),
+            leader_epoch: 3,
+            controller_epoch: 1,
+            partition_epoch: 0,
+            offline_replicas: Vec::new(),
+        };
+        let topic = TopicImage {
+            name: name.into(),
+            id: TopicId([id; 16]),
+            partitions: BTreeMap::from([(0, partition)]),
+        };
+        self.change(|image| image.put_topic(topic));
+    }
+
+    fn create(
+        &self,
+        topic: NewTopic,
+        options: WaitOptions,
+    ) -> Result<CreatedTopic, CreateTopicError> {
+        if self.image().topic(&topic.name).is_some() {
+            return Err(CreateTopicError::Exists(topic.name));
+        }
+        ottla_metadata::validate_topic_name(&topic.name)?;
+        let asked = topic.replication_factor.max(1);
+        if asked > 2 {
+            let available = 2;
+            return Err(CreateTopicError::InvalidReplicationFactor { asked, available });
+        }
+        if !options.validate_only {
+            self.put(&topic.name, 9, Some(0), &[0]);
+            let entity = ConfigEntity::Topic(topic.name.as_str().into());
+            self.store(entity, topic.configs);
+            if options.timeout.is_zero() {
+                return Err(CreateTopicError::NoLeaderInTime);
+            }
+        }
+        Ok(CreatedTopic {
+            name: topic.name,
+            id: TopicId([9; 16]),
+            partitions: topic.partitions.max(1),
+            replication_factor: asked,
+        })
+    }
+
+    fn store(&self, entity: ConfigEntity, settings: BTreeMap<String, String>) {
+        let mut configs = (**self.configs.lock()).clone();
+        let settings = Arc::new(settings);
+        match entity {
+            ConfigEntity::Topic(name) => drop(configs.topics.insert(name, settings)),
+            ConfigEntity::Broker(id) => drop(configs.brokers.insert(id, settings)),
+            ConfigEntity::BrokerDefault => configs.broker_defaults = settings,
+        }
+        let configs = Arc::new(configs);
+        *self.configs.lock() = Arc::clone(&configs);
+        if let Some(live) = &*self.live.lock() {
+            live.update(configs);
+        }
+    }
+}
+
+impl ClusterPort for FakeCluster {
+    fn image(&self) -> Arc<ClusterImage> {
+        self.image.load_full()
+    }
+
+    fn configs(&self) -> Arc<ConfigImage> {
+        Arc::clone(&self.configs.lock())
+    }
+
+    fn is_controller(&self) -> bool {
+        *self.is_controller.lock()
+    }
+
+    fn create_topics(
+        &self,
+        topics: Vec<NewTopic>,
+        options: WaitOptions,
+    ) -> BoxFuture<'_, Vec<Result<CreatedTopic, CreateTopicError>>> {
+        let created = topics.into_iter().map(|topic| self.create(topic, options));
+        Box::pin(std::future::ready(created.collect()))
+    }
+
+    fn auto_create(
+        &self,
+        topic: NewTopic,
+    ) -> BoxFuture<'_, Result<CreatedTopic, CreateTopicError>> {
+        let options = WaitOptions {
+            timeout: std::time::Duration::from_secs(1),
+            validate_only: false,
+        };
+        Box::pin(std::future::ready(self.create(topic, options)))
+    }
+
+    fn delete_topics(
+        &self,
+        topics: Vec<String>,
+        _: WaitOptions,
+    ) -> BoxFuture<'_, Vec<Result<(), DeleteTopicError>>> {
+        for topic in &topics {
+            self.change(|image| drop(image.remove_topic(topic)));
+        }
+        Box::pin(std::future::ready(topics.iter().map(|_| Ok(())).collect()))
+    }
+
+    fn create_partitions(
+        &self,
+        topics: Vec<NewPartitions>,
+        _: WaitOptions,
+    ) -> BoxFuture<'_, Vec<Result<(), CreatePartitionsError>>> {
+        let add = |wanted: NewPartitions| match self.image().topic(&wanted.topic) {
+            None => Err(CreatePartitionsError::UnknownTopic(wanted.topic)),
+            Some(_) if wanted.count <= 1 => Err(CreatePartitionsError::NotAnIncrease {
+                current: 1,
+                asked: wanted.count,
+            }),
+            Some(_) => Ok(()),
+        };
+        Box::pin(std::future::ready(topics.into_iter().map(add).collect()))
+    }
+
+    fn alter_configs(
+        &self,
+        entity: ConfigEntity,
+        configs: BTreeMap<String, String>,
+    ) -> BoxFuture<'_, Result<(), AlterConfigError>> {
+        self.store(entity, configs);
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn allocate_producer_ids(&self) -> BoxFuture<'_, Result<RangeInclusive<i64>, StoreError>> {
+        Box::pin(std::future::ready(Ok(0..=999)))
+    }
+}
