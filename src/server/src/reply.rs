@@ -11,6 +11,7 @@ use ottla_protocol::{
 ///
 /// # Errors
 /// The answer to a body that is not what it claims to be: as in Kafka, the connection is closed.
+#[allow(clippy::result_large_err)] // the answer is handed on, not kept
 pub(crate) fn decode<R: Message + Guarded>(request: &Request) -> Result<R, Answer> {
     decode_request(request.header.api_version, request.body.clone())
         .map_err(|error| malformed(&request.header, &error))
