@@ -23,7 +23,7 @@ use crate::{
 /// The cluster as this broker sees and changes it. Cheap to clone.
 #[derive(Clone)]
 pub struct Cluster {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     tasks: Arc<Tasks>,
 }
 

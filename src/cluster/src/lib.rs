@@ -32,6 +32,8 @@ mod options;
 mod outbox;
 mod receiver;
 mod shared;
+#[cfg(test)]
+mod tests;
 mod wait;
 
 pub use bootstrap::{Bootstrap, Registered};

@@ -1,0 +1,7 @@
+//! The crate against a real ZooKeeper.
+
+mod changes;
+mod controllers;
+mod fixture;
+mod sessions;
+mod topics;
