@@ -1,0 +1,4 @@
+#!/usr/bin/env bash
+# Describes and changes the configuration of topics and brokers; --help lists the options.
+. "$(dirname "$(readlink -f "$0")")/lib.sh"
+run_tool configs "$@"

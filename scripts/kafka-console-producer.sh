@@ -1,0 +1,4 @@
+#!/usr/bin/env bash
+# Sends the lines of standard input to a topic; --help lists the options.
+. "$(dirname "$(readlink -f "$0")")/lib.sh"
+run_tool console-producer "$@"

@@ -1,0 +1,4 @@
+#!/usr/bin/env bash
+# Deletes the records before given offsets; --help lists the options.
+. "$(dirname "$(readlink -f "$0")")/lib.sh"
+run_tool delete-records "$@"

@@ -1,0 +1,4 @@
+#!/usr/bin/env bash
+# Prints the content of log segments, indexes and snapshots; --help lists the options.
+. "$(dirname "$(readlink -f "$0")")/lib.sh"
+run_tool dump-log "$@"

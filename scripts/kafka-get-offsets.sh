@@ -1,0 +1,4 @@
+#!/usr/bin/env bash
+# Prints the offsets of partitions; --help lists the options.
+. "$(dirname "$(readlink -f "$0")")/lib.sh"
+run_tool get-offsets "$@"

@@ -1,0 +1,4 @@
+#!/usr/bin/env bash
+# Describes the log directories of brokers; --help lists the options.
+. "$(dirname "$(readlink -f "$0")")/lib.sh"
+run_tool log-dirs "$@"

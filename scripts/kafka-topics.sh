@@ -1,0 +1,4 @@
+#!/usr/bin/env bash
+# Creates, lists, describes, changes and deletes topics; --help lists the options.
+. "$(dirname "$(readlink -f "$0")")/lib.sh"
+run_tool topics "$@"

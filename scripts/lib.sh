@@ -1,0 +1,70 @@
+# Shared by the scripts beside it; sourced, never run. Sets `root`, the checkout.
+# shellcheck shell=bash
+
+root=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.." && pwd)
+
+die() {
+  echo "$*" >&2
+  exit 1
+}
+
+# The path of a program of ours: in $OTTLA_BIN if that is set, else where a release build puts it.
+program() { # name, package
+  local dir=${OTTLA_BIN:-${CARGO_TARGET_DIR:-$root/target}/release}
+  [ -x "$dir/$1" ] || die "$dir/$1 is missing. Build it with 'cargo build --release -p $2' in $root, or set OTTLA_BIN to the directory that has it."
+  echo "$dir/$1"
+}
+
+# Runs a tool of the multi-call program in this process's place.
+run_tool() { # tool, arguments...
+  local ottla
+  ottla=$(program ottla ottla-tools) || exit 1
+  exec "$ottla" "$@"
+}
+
+# The Java to run ZooKeeper with.
+java_program() {
+  echo "${JAVA_HOME:+$JAVA_HOME/bin/}java"
+}
+
+# Where daemons write what they print: outside the source tree unless told otherwise.
+log_dir() {
+  local dir=${LOG_DIR:-${TMPDIR:-/tmp}/ottla-logs}
+  mkdir -p "$dir" || die "the log directory $dir cannot be created; set LOG_DIR to another one"
+  echo "$dir"
+}
+
+# Starts a command that outlives the terminal, says where its output goes, and fails if the command
+# ends at once.
+start_daemon() { # name, command...
+  local name=$1 log pid
+  shift
+  log=$(log_dir)/$name.out || exit 1
+  nohup "$@" >"$log" 2>&1 </dev/null &
+  pid=$!
+  echo "$name started with process id $pid; its log is $log"
+  sleep 0.3
+  if ! kill -0 "$pid" 2>/dev/null; then
+    echo "$name has ended already; the end of its log:" >&2
+    tail -n 20 "$log" >&2
+    exit 1
+  fi
+}
+
+# Sends a signal to every process whose command line begins with the first text and contains the
+# second one; fails if there is none.
+stop_processes() { # what, beginning, content
+  local pids
+  pids=$(ps -A -o pid= -o args= | BEGINNING=$2 CONTENT=$3 awk '{
+    pid = $1
+    sub(/^ *[0-9]+ /, "")
+    if (index($0, ENVIRON["BEGINNING"]) == 1 && index($0, ENVIRON["CONTENT"])) print pid
+  }')
+  if [ -z "$pids" ]; then
+    echo "No $1 to stop"
+    exit 1
+  fi
+  # One process id a word.
+  # shellcheck disable=SC2086
+  kill -s "${SIGNAL:-TERM}" $pids
+}

@@ -1,0 +1,7 @@
+#!/usr/bin/env bash
+# Stops the ZooKeeper servers that zookeeper-server-start.sh of this checkout started (SIGTERM, or
+# the signal named by $SIGNAL).
+. "$(dirname "$(readlink -f "$0")")/lib.sh"
+
+java=$(java_program)
+stop_processes "zookeeper server" "$java " "-Dottla.root=$root -cp"
