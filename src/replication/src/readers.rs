@@ -128,9 +128,4 @@ impl Readers {
     pub(crate) fn forget_unseen(&mut self) {
         self.unseen.clear();
     }
-
-    #[cfg(test)]
-    pub(crate) fn waiting(&self) -> usize {
-        self.waiting.len()
-    }
 }

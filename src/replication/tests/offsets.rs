@@ -1,5 +1,7 @@
 //! Looking up offsets and deleting records.
 
+#![allow(clippy::unwrap_used)] // helpers of tests
+
 mod support;
 
 use std::time::Duration;

@@ -183,7 +183,7 @@ async fn an_isr_is_proposed_and_its_outcome_counts() {
         .replicas
         .isr_stored(&proposal, StoreOutcome::Stored { partition_epoch: 2 });
     broker.set("min.insync.replicas", "2");
-    pending(broker.begin(RequiredAcks::All, batch(1, 10)));
+    drop(pending(broker.begin(RequiredAcks::All, batch(1, 10))));
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! A broker's replicas in a directory of their own.
 #![allow(dead_code)] // each test file uses its part
+#![allow(clippy::unwrap_used, clippy::panic)] // helpers of tests
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,17 +20,17 @@ use ottla_replication::{
 use parking_lot::Mutex;
 use tempfile::TempDir;
 
-pub const BROKER: BrokerId = BrokerId(0);
+pub(crate) const BROKER: BrokerId = BrokerId(0);
 
-pub struct Broker {
-    pub dir: TempDir,
-    pub replicas: Arc<ReplicaManager>,
-    pub image: Arc<ArcSwap<ClusterImage>>,
-    pub configs: Arc<Configs>,
-    pub proposals: Arc<Proposals>,
+pub(crate) struct Broker {
+    pub(crate) dir: TempDir,
+    pub(crate) replicas: Arc<ReplicaManager>,
+    pub(crate) image: Arc<ArcSwap<ClusterImage>>,
+    pub(crate) configs: Arc<Configs>,
+    pub(crate) proposals: Arc<Proposals>,
 }
 
-pub struct Configs {
+pub(crate) struct Configs {
     server: ServerConfig,
     topic: Mutex<BTreeMap<String, String>>,
 }
@@ -41,7 +42,7 @@ impl TopicConfigs for Configs {
 }
 
 #[derive(Default)]
-pub struct Proposals(pub Mutex<Vec<IsrProposal>>);
+pub(crate) struct Proposals(pub(crate) Mutex<Vec<IsrProposal>>);
 
 impl IsrStore for Proposals {
     fn propose(&self, proposal: IsrProposal) {
@@ -51,11 +52,11 @@ impl IsrStore for Proposals {
 
 impl Broker {
     /// A broker whose topics have these settings.
-    pub fn start(topic: &[(&str, &str)]) -> Broker {
+    pub(crate) fn start(topic: &[(&str, &str)]) -> Broker {
         Broker::start_in(TempDir::new().unwrap(), topic)
     }
 
-    pub fn start_in(dir: TempDir, topic: &[(&str, &str)]) -> Broker {
+    pub(crate) fn start_in(dir: TempDir, topic: &[(&str, &str)]) -> Broker {
         let settings = [("zookeeper.connect", "nowhere:1")];
         let (server, _) = ServerConfig::from_settings(settings).unwrap();
         let topic = topic
@@ -92,7 +93,7 @@ impl Broker {
         }
     }
 
-    pub fn set(&self, key: &str, value: &str) {
+    pub(crate) fn set(&self, key: &str, value: &str) {
         self.configs
             .topic
             .lock()
@@ -101,11 +102,11 @@ impl Broker {
     }
 
     /// Makes this broker the leader of `t-0`, alone.
-    pub fn lead(&self) {
+    pub(crate) fn lead(&self) {
         self.assign(1, Some(0), &[0], &[0]).unwrap();
     }
 
-    pub fn assign(
+    pub(crate) fn assign(
         &self,
         epoch: i32,
         leader: Option<i32>,
@@ -166,7 +167,7 @@ impl Broker {
         self.image.store(Arc::new(image));
     }
 
-    pub fn begin(
+    pub(crate) fn begin(
         &self,
         acks: RequiredAcks,
         records: Bytes,
@@ -174,7 +175,7 @@ impl Broker {
         self.begin_within(acks, Duration::from_secs(30), records)
     }
 
-    pub fn begin_within(
+    pub(crate) fn begin_within(
         &self,
         acks: RequiredAcks,
         timeout: Duration,
@@ -199,24 +200,24 @@ impl Broker {
 
     /// Produces with acks=all and expects the answer within the call.
     #[track_caller]
-    pub fn produce(&self, records: Bytes) -> Result<Produced, ProduceError> {
+    pub(crate) fn produce(&self, records: Bytes) -> Result<Produced, ProduceError> {
         ready(self.begin(RequiredAcks::All, records)).pop().unwrap()
     }
 
-    pub fn fetch(&self, spec: FetchSpec) -> Completion<(FetchSpec, FetchResults)> {
+    pub(crate) fn fetch(&self, spec: FetchSpec) -> Completion<(FetchSpec, FetchResults)> {
         self.replicas.fetch(spec)
     }
 
     /// The offsets of all that can be read from `offset` on, without waiting.
     #[track_caller]
-    pub fn read(&self, offset: i64) -> Vec<i64> {
+    pub(crate) fn read(&self, offset: i64) -> Vec<i64> {
         let (_, mut results) = ready(self.fetch(spec(offset)));
         offsets(results.pop().unwrap().unwrap())
     }
 }
 
 #[track_caller]
-pub fn ready<T>(completion: Completion<T>) -> T {
+pub(crate) fn ready<T>(completion: Completion<T>) -> T {
     match completion {
         Completion::Ready(answer) => answer,
         Completion::Pending(_) => panic!("has to wait"),
@@ -224,7 +225,9 @@ pub fn ready<T>(completion: Completion<T>) -> T {
 }
 
 #[track_caller]
-pub fn pending<T>(completion: Completion<T>) -> std::pin::Pin<Box<dyn Future<Output = T> + Send>> {
+pub(crate) fn pending<T>(
+    completion: Completion<T>,
+) -> std::pin::Pin<Box<dyn Future<Output = T> + Send>> {
     match completion {
         Completion::Ready(_) => panic!("does not wait"),
         Completion::Pending(future) => future,
@@ -232,11 +235,11 @@ pub fn pending<T>(completion: Completion<T>) -> std::pin::Pin<Box<dyn Future<Out
 }
 
 /// A batch of `count` records of about `size` bytes each.
-pub fn batch(count: usize, size: usize) -> Bytes {
+pub(crate) fn batch(count: usize, size: usize) -> Bytes {
     batch_with(count, size, BatchOptions::default())
 }
 
-pub fn batch_with(count: usize, size: usize, options: BatchOptions) -> Bytes {
+pub(crate) fn batch_with(count: usize, size: usize, options: BatchOptions) -> Bytes {
     let mut builder = BatchBuilder::new(options).unwrap();
     for i in 0..count {
         let value = vec![b'v'; size];
@@ -248,7 +251,7 @@ pub fn batch_with(count: usize, size: usize, options: BatchOptions) -> Bytes {
 }
 
 /// A consumer's fetch of `t-0` that does not wait.
-pub fn spec(offset: i64) -> FetchSpec {
+pub(crate) fn spec(offset: i64) -> FetchSpec {
     FetchSpec {
         origin: FetchOrigin::Consumer,
         max_wait: Duration::ZERO,
@@ -261,7 +264,7 @@ pub fn spec(offset: i64) -> FetchSpec {
     }
 }
 
-pub fn part(offset: i64) -> FetchPartition {
+pub(crate) fn part(offset: i64) -> FetchPartition {
     FetchPartition {
         topic: "t".into(),
         topic_id: TopicId::ZERO,
@@ -275,7 +278,7 @@ pub fn part(offset: i64) -> FetchPartition {
 }
 
 /// Offsets of the records of a read.
-pub fn offsets(fetched: ottla_replication::FetchedPartition) -> Vec<i64> {
+pub(crate) fn offsets(fetched: ottla_replication::FetchedPartition) -> Vec<i64> {
     use std::os::unix::fs::FileExt;
     let Some(slice) = fetched.records else {
         return Vec::new();
