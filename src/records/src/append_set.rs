@@ -55,7 +55,8 @@ pub struct AppendSet {
 /// The bytes to write.
 #[derive(Debug)]
 pub(crate) enum Content {
-    /// One entry as it came: a copy of its header to patch, and the rest, which stays the request's.
+    /// One entry as it came: a copy of its header to patch, and the rest, which stays the
+    /// request's.
     Patched {
         head: [u8; MAX_HEADER_SIZE],
         head_len: usize,
@@ -63,7 +64,8 @@ pub(crate) enum Content {
     },
     /// Entries that were copied or built.
     Owned(Vec<u8>),
-    /// One compressed v0 message, built anew whenever offsets change, because it holds absolute ones inside.
+    /// One compressed v0 message, built anew whenever offsets change, because it holds absolute
+    /// ones inside.
     CompressedV0(CompressedV0),
 }
 
@@ -131,7 +133,8 @@ impl AppendSet {
             .fold(NO_TIMESTAMP, i64::max)
     }
 
-    /// Last offset of the first batch that has the largest timestamp, -1 for none; valid once offsets are assigned.
+    /// Last offset of the first batch that has the largest timestamp, -1 for none; valid once
+    /// offsets are assigned.
     pub fn offset_of_max_timestamp(&self) -> i64 {
         let max = self.max_timestamp();
         self.infos
@@ -145,9 +148,11 @@ impl AppendSet {
         self.log_append_time
     }
 
-    /// Gives the records the offsets from `first` on and stamps the leader epoch. May be called again with other values.
+    /// Gives the records the offsets from `first` on and stamps the leader epoch. May be called
+    /// again with other values.
     ///
-    /// No checksum of v1 or v2 covers what this changes. Compressed v0 holds absolute offsets inside, so it is compressed here.
+    /// No checksum of v1 or v2 covers what this changes. Compressed v0 holds absolute offsets
+    /// inside, so it is compressed here.
     ///
     /// # Errors
     /// The offsets pass `i64::MAX`; compressed v0 became too large.
@@ -193,7 +198,8 @@ impl AppendSet {
         }
     }
 
-    /// The bytes in order, for `pwritev`: the patched head and the untouched body of a single batch, or one owned piece.
+    /// The bytes in order, for `pwritev`: the patched head and the untouched body of a single
+    /// batch, or one owned piece.
     pub fn io_slices(&self) -> SmallVec<[IoSlice<'_>; 4]> {
         let mut slices = SmallVec::new();
         let mut push = |bytes| slices.push(IoSlice::new(bytes));

@@ -36,7 +36,8 @@ pub fn verify(batch: &[u8]) -> Result<BatchHeader, CorruptBatch> {
     }
 }
 
-/// The whole entries in `bytes`, in order. A partial entry at the end just ends the walk, as in Kafka; a broken frame yields an error and ends it.
+/// The whole entries in `bytes`, in order. A partial entry at the end just ends the walk, as in
+/// Kafka; a broken frame yields an error and ends it.
 pub fn batches(bytes: &[u8]) -> Batches<'_> {
     Batches {
         rest: bytes,

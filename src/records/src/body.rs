@@ -1,8 +1,10 @@
-//! One record of a v2 batch (`DefaultRecord`).
+//! One record of a v2 batch, read and written (`DefaultRecord`).
 
-use crate::error::{InvalidRecord, ReadError};
+use crate::error::{BuildError, InvalidRecord, ReadError};
 use crate::source::Source;
-use crate::varint::{MAX_VARINT_BYTES, take_nullable, take_u8, take_varint, take_varlong};
+use crate::varint::{
+    MAX_VARINT_BYTES, put_varlong, take_nullable, take_u8, take_varint, take_varlong, varlong_size,
+};
 
 /// The fields of a v2 record, still relative to its batch.
 #[derive(Clone, Copy, Debug)]
@@ -86,4 +88,49 @@ pub(crate) fn next_body<S: Source>(source: &mut S) -> Result<(usize, usize), Rea
         return Err(InvalidRecord::Truncated.into());
     }
     Ok((prefix, len))
+}
+
+/// A length, or -1 for null, and the bytes.
+pub(crate) fn put_field(out: &mut Vec<u8>, field: Option<&[u8]>) {
+    match field {
+        None => put_varlong(out, -1),
+        Some(bytes) => {
+            put_varlong(out, i64::try_from(bytes.len()).unwrap_or(i64::MAX));
+            out.extend_from_slice(bytes);
+        }
+    }
+}
+
+fn field_size(field: Option<&[u8]>) -> usize {
+    let len = field.map_or(-1, |bytes| i64::try_from(bytes.len()).unwrap_or(i64::MAX));
+    varlong_size(len) + field.map_or(0, <[u8]>::len)
+}
+
+/// A v2 record with its length.
+pub(crate) fn put_body(
+    out: &mut Vec<u8>,
+    timestamp_delta: i64,
+    offset_delta: i32,
+    key: Option<&[u8]>,
+    value: Option<&[u8]>,
+    (header_count, headers): (usize, &[u8]),
+) -> Result<(), BuildError> {
+    let header_count = i32::try_from(header_count).map_err(|_| BuildError::TooLarge)?;
+    let size = 1
+        + varlong_size(timestamp_delta)
+        + varlong_size(i64::from(offset_delta))
+        + field_size(key)
+        + field_size(value)
+        + varlong_size(i64::from(header_count))
+        + headers.len();
+    let size = i32::try_from(size).map_err(|_| BuildError::TooLarge)?;
+    put_varlong(out, i64::from(size));
+    out.push(0);
+    put_varlong(out, timestamp_delta);
+    put_varlong(out, i64::from(offset_delta));
+    put_field(out, key);
+    put_field(out, value);
+    put_varlong(out, i64::from(header_count));
+    out.extend_from_slice(headers);
+    Ok(())
 }

@@ -1,62 +1,15 @@
 //! Writing records: v2 batches and v0 and v1 message sets.
 
+use crate::batch_options::BatchOptions;
+use crate::body::{put_body, put_field};
 use crate::codec::Deflater;
 use crate::control::ControlRecord;
 use crate::crc;
 use crate::error::BuildError;
-use crate::format::{
-    Compression, LOG_OVERHEAD, MAGIC_AT, Magic, NO_LEADER_EPOCH, NO_PRODUCER_EPOCH, NO_PRODUCER_ID,
-    NO_SEQUENCE, NO_TIMESTAMP, SIZE_AT, TIMESTAMP_TYPE_BIT, v2,
-};
+use crate::format::{Compression, LOG_OVERHEAD, MAGIC_AT, Magic, NO_TIMESTAMP, SIZE_AT, v2};
 use crate::message;
 use crate::record::RecordRef;
-use crate::varint::{put_varlong, varlong_size};
 use crate::wire;
-
-/// How a batch is to be written. The default is an uncompressed v2 batch from offset 0 without a producer id.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BatchOptions {
-    /// Format.
-    pub magic: Magic,
-    /// Codec. Uncompressed v0 and v1 records become an entry each.
-    pub compression: Compression,
-    /// Level of the codec.
-    pub level: i32,
-    /// Offset of the first record.
-    pub base_offset: i64,
-    /// `Some(ms)`: timestamp type LogAppendTime with this time; `None`: CreateTime.
-    pub log_append_time_ms: Option<i64>,
-    /// Leader epoch (v2).
-    pub leader_epoch: i32,
-    /// Producer id (v2), -1 for none.
-    pub producer_id: i64,
-    /// Producer epoch (v2), -1 for none.
-    pub producer_epoch: i16,
-    /// Sequence of the first record (v2), -1 for none.
-    pub base_sequence: i32,
-    /// Part of a transaction (v2).
-    pub transactional: bool,
-    /// Delete horizon in ms, set by compaction (v2).
-    pub delete_horizon_ms: Option<i64>,
-}
-
-impl Default for BatchOptions {
-    fn default() -> BatchOptions {
-        BatchOptions {
-            magic: Magic::V2,
-            compression: Compression::None,
-            level: 0,
-            base_offset: 0,
-            log_append_time_ms: None,
-            leader_epoch: NO_LEADER_EPOCH,
-            producer_id: NO_PRODUCER_ID,
-            producer_epoch: NO_PRODUCER_EPOCH,
-            base_sequence: NO_SEQUENCE,
-            transactional: false,
-            delete_horizon_ms: None,
-        }
-    }
-}
 
 /// Builds one batch (or, for uncompressed v0 and v1, one message per record).
 ///
@@ -80,7 +33,7 @@ impl BatchBuilder {
     /// # Errors
     /// v2 features asked of v0 or v1, a level the codec does not know.
     pub fn new(options: BatchOptions) -> Result<BatchBuilder, BuildError> {
-        check_format(&options)?;
+        options.check_format()?;
         let header = vec![0; header_size(options.magic, options.compression)];
         Ok(BatchBuilder {
             out: Deflater::new(options.compression, options.level, options.magic, header)?,
@@ -204,7 +157,8 @@ impl BatchBuilder {
         Ok(bytes)
     }
 
-    /// A finished control batch that ends a transaction (KIP-98): the transactional and control bits, one record, no sequence.
+    /// A finished control batch that ends a transaction (KIP-98): the transactional and control
+    /// bits, one record, no sequence.
     pub fn end_transaction(
         base_offset: i64,
         timestamp: i64,
@@ -272,7 +226,8 @@ impl BatchBuilder {
         Ok(())
     }
 
-    /// Inner offsets of v1 are relative, those of v0 absolute; only messages that stand alone carry the append time.
+    /// Inner offsets of v1 are relative, those of v0 absolute; only messages that stand alone carry
+    /// the append time.
     fn put_message(
         &mut self,
         offset: i64,
@@ -314,32 +269,6 @@ impl BatchBuilder {
     }
 }
 
-impl BatchOptions {
-    /// The attribute bit of LogAppendTime, which v0 does not know.
-    fn timestamp_bit(&self) -> u8 {
-        match (self.magic, self.log_append_time_ms) {
-            (Magic::V1 | Magic::V2, Some(_)) => TIMESTAMP_TYPE_BIT,
-            (Magic::V0 | Magic::V1 | Magic::V2, _) => 0,
-        }
-    }
-}
-
-fn check_format(options: &BatchOptions) -> Result<(), BuildError> {
-    if options.magic == Magic::V2 {
-        return Ok(());
-    }
-    let asked = [
-        (options.compression == Compression::Zstd, "zstd batches"),
-        (options.transactional, "transactional batches"),
-        (options.producer_id != NO_PRODUCER_ID, "idempotent batches"),
-        (options.delete_horizon_ms.is_some(), "delete horizons"),
-    ];
-    match asked.into_iter().find(|(asked, _)| *asked) {
-        Some((_, feature)) => Err(BuildError::UnsupportedForFormat(feature)),
-        None => Ok(()),
-    }
-}
-
 /// Bytes in front of the records.
 fn header_size(magic: Magic, compression: Compression) -> usize {
     match (magic, compression) {
@@ -347,51 +276,6 @@ fn header_size(magic: Magic, compression: Compression) -> usize {
         (Magic::V0 | Magic::V1, Compression::None) => 0,
         (Magic::V0 | Magic::V1, _) => message::overhead(magic),
     }
-}
-
-/// A length, or -1 for null, and the bytes.
-fn put_field(out: &mut Vec<u8>, field: Option<&[u8]>) {
-    match field {
-        None => put_varlong(out, -1),
-        Some(bytes) => {
-            put_varlong(out, i64::try_from(bytes.len()).unwrap_or(i64::MAX));
-            out.extend_from_slice(bytes);
-        }
-    }
-}
-
-fn field_size(field: Option<&[u8]>) -> usize {
-    let len = field.map_or(-1, |bytes| i64::try_from(bytes.len()).unwrap_or(i64::MAX));
-    varlong_size(len) + field.map_or(0, <[u8]>::len)
-}
-
-/// A v2 record with its length.
-fn put_body(
-    out: &mut Vec<u8>,
-    timestamp_delta: i64,
-    offset_delta: i32,
-    key: Option<&[u8]>,
-    value: Option<&[u8]>,
-    (header_count, headers): (usize, &[u8]),
-) -> Result<(), BuildError> {
-    let header_count = i32::try_from(header_count).map_err(|_| BuildError::TooLarge)?;
-    let size = 1
-        + varlong_size(timestamp_delta)
-        + varlong_size(i64::from(offset_delta))
-        + field_size(key)
-        + field_size(value)
-        + varlong_size(i64::from(header_count))
-        + headers.len();
-    let size = i32::try_from(size).map_err(|_| BuildError::TooLarge)?;
-    put_varlong(out, i64::from(size));
-    out.push(0);
-    put_varlong(out, timestamp_delta);
-    put_varlong(out, i64::from(offset_delta));
-    put_field(out, key);
-    put_field(out, value);
-    put_varlong(out, i64::from(header_count));
-    out.extend_from_slice(headers);
-    Ok(())
 }
 
 /// What is known of a batch once its records are written.

@@ -1,7 +1,7 @@
 //! Control records: what a control batch says.
 
+use crate::cursor::RecordCursor;
 use crate::error::{InvalidRecord, ReadError};
-use crate::record::RecordCursor;
 use crate::wire;
 
 const ABORT: i16 = 0;
@@ -27,7 +27,8 @@ pub enum ControlRecord {
 }
 
 impl ControlRecord {
-    /// Reads key (version, type) and, for the end of a transaction, value (version, coordinator epoch). Later versions may only be longer.
+    /// Reads key (version, type) and, for the end of a transaction, value (version, coordinator
+    /// epoch). Later versions may only be longer.
     pub(crate) fn parse(
         key: Option<&[u8]>,
         value: Option<&[u8]>,

@@ -1,23 +1,30 @@
 //! Converting stored records for fetches of old clients.
 
+use crate::batch_options::BatchOptions;
 use crate::batches::batches;
-use crate::builder::{BatchBuilder, BatchOptions};
+use crate::builder::BatchBuilder;
+use crate::cursor::RecordCursor;
 use crate::error::{ConvertError, CorruptBatch, ReadError};
 use crate::format::{Compression, MAX_HEADER_SIZE, Magic, TimestampType};
 use crate::header::BatchHeader;
-use crate::record::RecordCursor;
 
-/// What is sent when nothing survives conversion, in bytes: enough for a client to see that there is an entry it cannot hold.
+/// What is sent when nothing survives conversion, in bytes: enough for a client to see that there
+/// is an entry it cannot hold.
 pub const OVERFLOW_MIN_BYTES: usize = 12;
 
-/// The records of a slice of a log, converted to at most `target`, as Kafka sends them (`LazyDownConversionRecords`).
+/// The records of a slice of a log, converted to at most `target`, as Kafka sends them
+/// (`LazyDownConversionRecords`).
 ///
-/// The size is fixed first: that of `records`, or of the first converted batch if that is larger. Converted batches that pass it are cut off
-/// (clients see a partial tail), and what is missing is filled with a fake entry that is announced larger than the bytes left.
-/// Control batches and headers are dropped. Of uncompressed v2 batches, records below `fetch_offset` are dropped.
+/// The size is fixed first: that of `records`, or of the first converted batch if that is larger.
+/// Converted batches that pass it are cut off
+/// (clients see a partial tail), and what is missing is filled with a fake entry that is announced
+/// larger than the bytes left.
+/// Control batches and headers are dropped. Of uncompressed v2 batches, records below
+/// `fetch_offset` are dropped.
 ///
 /// # Errors
-/// The first batch is compressed with zstd, or cannot be read. Later ones only end the conversion: the client will come back for them.
+/// The first batch is compressed with zstd, or cannot be read. Later ones only end the conversion:
+/// the client will come back for them.
 pub fn down_convert(
     records: &[u8],
     target: Magic,
@@ -48,7 +55,8 @@ pub fn down_convert(
     Ok(out)
 }
 
-/// Cuts `out` to `announced` bytes, or fills it up with the start of an entry that claims to be larger than what is left.
+/// Cuts `out` to `announced` bytes, or fills it up with the start of an entry that claims to be
+/// larger than what is left.
 pub fn pad_to(out: &mut Vec<u8>, announced: usize) {
     let left = announced.saturating_sub(out.len());
     if left > 0 {

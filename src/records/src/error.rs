@@ -2,7 +2,8 @@
 
 use crate::format::Compression;
 
-/// An entry whose frame, header or checksum is wrong: nothing inside can be trusted. `CORRUPT_MESSAGE` on the wire.
+/// An entry whose frame, header or checksum is wrong: nothing inside can be trusted.
+/// `CORRUPT_MESSAGE` on the wire.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CorruptBatch {
     /// The size field is below what the format needs.
@@ -137,7 +138,8 @@ pub enum InvalidRecords {
     /// `INVALID_RECORD`.
     #[error("{message}")]
     Invalid {
-        /// Index of each refused record and the reason; at most `MAX_RECORD_ERRORS` of them, none if the batch as a whole is at fault.
+        /// Index of each refused record and the reason; at most `MAX_RECORD_ERRORS` of them, none
+        /// if the batch as a whole is at fault.
         record_errors: Vec<(i32, String)>,
         /// The reason for the partition.
         message: String,
@@ -166,19 +168,22 @@ pub enum InvalidRecords {
         /// `segment.bytes`.
         limit: usize,
     },
-    /// `UNSUPPORTED_COMPRESSION_TYPE`: the codec's id is unknown, or the request, the format or the cluster is too old for it.
+    /// `UNSUPPORTED_COMPRESSION_TYPE`: the codec's id is unknown, or the request, the format or the
+    /// cluster is too old for it.
     #[error("compression codec {codec} is not supported here")]
     UnsupportedCompression {
         /// The codec's id.
         codec: u8,
     },
-    /// `UNSUPPORTED_FOR_MESSAGE_FORMAT`: transactional, idempotent or control batches or headers on a topic whose format is below v2.
+    /// `UNSUPPORTED_FOR_MESSAGE_FORMAT`: transactional, idempotent or control batches or headers on
+    /// a topic whose format is below v2.
     #[error("{feature} need message format v2")]
     UnsupportedForFormat {
         /// What the format lacks.
         feature: &'static str,
     },
-    /// The records do not decompress. Kafka answers `UNKNOWN_SERVER_ERROR`; `INVALID_RECORD` tells the producer as much as there is to know.
+    /// The records do not decompress. Kafka answers `UNKNOWN_SERVER_ERROR`; `INVALID_RECORD` tells
+    /// the producer as much as there is to know.
     #[error("cannot decompress {}", codec.name())]
     Decompress {
         /// The codec the attributes name.

@@ -4,7 +4,8 @@
 pub const LOG_OVERHEAD: usize = 12;
 /// Bytes of an entry up to and including its magic byte, the same in all formats.
 pub const HEADER_SIZE_UP_TO_MAGIC: usize = 17;
-/// The longest entry header: that of a v2 batch. A prefix this long (or the whole entry) always parses.
+/// The longest entry header: that of a v2 batch. A prefix this long (or the whole entry) always
+/// parses.
 pub const MAX_HEADER_SIZE: usize = 61;
 /// "No timestamp", the value of every v0 message.
 pub const NO_TIMESTAMP: i64 = -1;
@@ -172,7 +173,8 @@ pub struct ProducerInfo {
     pub last_sequence: i32,
 }
 
-/// `sequence` moved on by `increment`, wrapping from `i32::MAX` to 0 (`DefaultRecordBatch.incrementSequence`).
+/// `sequence` moved on by `increment`, wrapping from `i32::MAX` to 0
+/// (`DefaultRecordBatch.incrementSequence`).
 pub fn increment_sequence(sequence: i32, increment: i32) -> i32 {
     if sequence > i32::MAX.wrapping_sub(increment) {
         increment

@@ -10,7 +10,8 @@ use crate::wire;
 
 /// The parsed header of an entry.
 ///
-/// Parsing believes the fields as far as they are needed to read on; whether the content is intact is for [`crate::verify`] to say.
+/// Parsing believes the fields as far as they are needed to read on; whether the content is intact
+/// is for [`crate::verify`] to say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BatchHeader {
     magic: Magic,
@@ -33,7 +34,8 @@ pub struct BatchHeader {
 impl BatchHeader {
     /// Reads the header at the start of `prefix`.
     ///
-    /// `None` means that more bytes are needed: [`crate::MAX_HEADER_SIZE`] bytes, or the whole entry, always suffice.
+    /// `None` means that more bytes are needed: [`crate::MAX_HEADER_SIZE`] bytes, or the whole
+    /// entry, always suffice.
     ///
     /// # Errors
     /// A size below the format's overhead, an unknown magic or codec.
@@ -118,7 +120,8 @@ impl BatchHeader {
         self.size
     }
 
-    /// Offset of the first record; `None` for a compressed v0 or v1 message, where only decompression tells.
+    /// Offset of the first record; `None` for a compressed v0 or v1 message, where only
+    /// decompression tells.
     pub fn base_offset(&self) -> Option<i64> {
         match self.magic {
             Magic::V2 => Some(self.offset),
@@ -180,7 +183,7 @@ impl BatchHeader {
 
     /// Producer fields, if the batch has a producer id.
     pub fn producer(&self) -> Option<ProducerInfo> {
-        if self.producer_id == NO_PRODUCER_ID {
+        if self.producer_id <= NO_PRODUCER_ID {
             return None;
         }
         let last_sequence = match self.base_sequence {

@@ -2,7 +2,8 @@
 //!
 //! Pure bytes: no I/O, no clock, no knowledge of who sends or stores them.
 //!
-//! An **entry** is what a log is made of: a v2 batch, or a v0 or v1 message (which may be compressed and then wraps others).
+//! An **entry** is what a log is made of: a v2 batch, or a v0 or v1 message (which may be
+//! compressed and then wraps others).
 //!
 //! | to | start at |
 //! |---|---|
@@ -14,15 +15,18 @@
 //! | serve a fetch of an old client | [`down_convert`] |
 //! | write records | [`BatchBuilder`] |
 //!
-//! Every byte is taken for hostile: nothing panics, and nothing is allocated on the word of a length field.
+//! Every byte is taken for hostile: nothing panics, and nothing is allocated on the word of a
+//! length field.
 
 mod append_set;
+mod batch_options;
 mod batches;
 mod body;
 mod builder;
 mod codec;
 mod control;
 mod crc;
+mod cursor;
 mod down_convert;
 mod error;
 mod format;
@@ -36,9 +40,11 @@ mod varint;
 mod wire;
 
 pub use append_set::{AppendSet, BatchInfo};
+pub use batch_options::BatchOptions;
 pub use batches::{Batches, batches, verify};
-pub use builder::{BatchBuilder, BatchOptions};
+pub use builder::BatchBuilder;
 pub use control::{ControlRecord, control_record};
+pub use cursor::RecordCursor;
 pub use down_convert::{OVERFLOW_MIN_BYTES, down_convert, pad_to};
 pub use error::{
     BuildError, ConvertError, CorruptBatch, DecompressError, InvalidRecord, InvalidRecords,
@@ -50,6 +56,6 @@ pub use format::{
     increment_sequence,
 };
 pub use header::BatchHeader;
-pub use record::{Headers, Record, RecordCursor, RecordIter, RecordRef, records};
+pub use record::{Headers, Record, RecordIter, RecordRef, records};
 pub use rules::{AppendRules, AppendSource, TargetCompression};
 pub use validate::{MAX_RECORD_ERRORS, validate};

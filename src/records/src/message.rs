@@ -57,7 +57,8 @@ pub(crate) fn check_crc(entry: &[u8]) -> Result<(), CorruptBatch> {
     }
 }
 
-/// Makes the next inner message available as a whole and returns its length; `None` at the end, where Kafka tolerates a partial one.
+/// Makes the next inner message available as a whole and returns its length; `None` at the end,
+/// where Kafka tolerates a partial one.
 pub(crate) fn next_inner<S: Source>(source: &mut S) -> Result<Option<usize>, ReadError> {
     if !source.require(LOG_OVERHEAD)? {
         return Ok(None);

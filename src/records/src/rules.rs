@@ -48,7 +48,8 @@ pub struct AppendRules {
     pub now_ms: i64,
     /// Who appends.
     pub source: AppendSource,
-    /// Whether a batch that came compressed with zstd is admitted: produce version at least 7, IBP at least 2.1.
+    /// Whether a batch that came compressed with zstd is admitted: produce version at least 7, IBP
+    /// at least 2.1.
     pub zstd_allowed: bool,
     /// Produce version at least 3: exactly one batch, of format v2.
     pub require_single_v2_batch: bool,

@@ -2,7 +2,8 @@
 
 use crate::error::{InvalidRecord, ReadError};
 
-/// The largest record that is read. It has to lie in memory whole, and no sane `max.message.bytes` admits it uncompressed.
+/// The largest record that is read. It has to lie in memory whole, and no sane `max.message.bytes`
+/// admits it uncompressed.
 pub(crate) const MAX_RECORD_BYTES: usize = 256 << 20;
 
 /// Bytes to read, in order.

@@ -13,9 +13,11 @@ pub(crate) fn take_u8(rest: &mut &[u8]) -> Result<u8, InvalidRecord> {
     Ok(*byte)
 }
 
-/// Takes a 32-bit number off the front. As in Java, the bits that a fifth byte has too many are dropped.
+/// Takes a 32-bit number off the front. As in Java, the bits that a fifth byte has too many are
+/// dropped.
 ///
-/// Nearly all numbers in records have one or two bytes, and the walk over a batch does little else than read them.
+/// Nearly all numbers in records have one or two bytes, and the walk over a batch does little else
+/// than read them.
 #[inline(always)]
 pub(crate) fn take_varint(rest: &mut &[u8]) -> Result<i32, InvalidRecord> {
     match **rest {

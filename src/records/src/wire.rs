@@ -54,7 +54,8 @@ pub(crate) fn i64_in<const N: usize>(array: &[u8; N], at: usize) -> i64 {
     i64::from_be_bytes(part(array, at))
 }
 
-/// Writes `value` at `at`. A position that the bytes do not cover is left alone: callers own what they write to.
+/// Writes `value` at `at`. A position that the bytes do not cover is left alone: callers own what
+/// they write to.
 #[inline]
 pub(crate) fn put<const N: usize>(bytes: &mut [u8], at: usize, value: [u8; N]) {
     if let Some(target) = bytes

@@ -41,7 +41,8 @@ enum BlockKind {
 }
 
 impl Deflater {
-    /// A stream that appends to `out`. Snappy has no levels, and LZ4's are ignored: only its fast compressor is here.
+    /// A stream that appends to `out`. Snappy has no levels, and LZ4's are ignored: only its fast
+    /// compressor is here.
     pub(crate) fn new(
         codec: Compression,
         level: i32,
@@ -136,7 +137,8 @@ fn write_lz4_header(magic: Magic, out: &mut Vec<u8>) {
     let start = out.len();
     out.extend_from_slice(&lz4::FRAME_MAGIC);
     out.extend_from_slice(&LZ4_DESCRIPTOR);
-    // Readers of v0 expect the checksum that its first writers computed wrongly, over the magic as well (KAFKA-3160).
+    // Readers of v0 expect the checksum that its first writers computed wrongly, over the magic as
+    // well (KAFKA-3160).
     let hashed_from = match magic {
         Magic::V0 => start,
         Magic::V1 | Magic::V2 => start + lz4::FRAME_MAGIC.len(),

@@ -1,4 +1,5 @@
-//! RFC 1952 members around raw deflate. The frame is read here so that one inflate state serves a thread for ever.
+//! RFC 1952 members around raw deflate. The frame is read here so that one inflate state serves a
+//! thread for ever.
 
 use flate2::{Decompress, FlushDecompress, Status};
 

@@ -48,7 +48,8 @@ enum Stream<'a> {
 }
 
 impl<'a> Inflater<'a> {
-    /// A stream over `compressed`. The magic matters to LZ4, whose header checksum was computed wrongly with v0.
+    /// A stream over `compressed`. The magic matters to LZ4, whose header checksum was computed
+    /// wrongly with v0.
     pub(crate) fn new(codec: Compression, magic: Magic, compressed: &'a [u8]) -> Inflater<'a> {
         let mut scratch = SCRATCH.take().unwrap_or_default();
         let stream = match codec {

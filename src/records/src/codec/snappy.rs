@@ -7,7 +7,8 @@ use crate::error::DecompressError;
 pub(crate) const XERIAL_HEADER: [u8; 16] = *b"\x82SNAPPY\0\0\0\0\x01\0\0\0\x01";
 /// The magic alone; later versions may follow it.
 const XERIAL_MAGIC: [u8; 8] = *b"\x82SNAPPY\0";
-/// A snappy copy of 64 bytes takes 3, so no honest block passes 22:1. The length in front of a block is a claim and held against this.
+/// A snappy copy of 64 bytes takes 3, so no honest block passes 22:1. The length in front of a
+/// block is a claim and held against this.
 const MAX_RATIO: usize = 22;
 
 pub(crate) struct Snappy<'a> {

@@ -1,9 +1,11 @@
 //! The decompressed bytes that have not been read yet.
 
-/// Big enough for an LZ4 or snappy block and what the reader left of the one before; small enough for a core's cache.
+/// Big enough for an LZ4 or snappy block and what the reader left of the one before; small enough
+/// for a core's cache.
 const INITIAL_BYTES: usize = 128 << 10;
 
-/// A buffer that is filled at its end and read at its start. All of `buf` stays initialised, so filling never clears it.
+/// A buffer that is filled at its end and read at its start. All of `buf` stays initialised, so
+/// filling never clears it.
 #[derive(Debug, Default)]
 pub(crate) struct Window {
     buf: Vec<u8>,

@@ -1,14 +1,15 @@
-//! Second look: every record, walked without being copied (`LogValidator.validateBatch` and `validateRecord`).
+//! Second look: every record, walked without being copied (`LogValidator.validateBatch` and
+//! `validateRecord`).
 
 use super::errors::{RecordErrors, RecordFault};
 use crate::body::{Body, next_body};
 use crate::codec::Inflater;
 use crate::control::{ControlRecord, control_record};
+use crate::cursor::{inner_message, wrapped, wrapper_base};
 use crate::error::{InvalidRecord, InvalidRecords};
 use crate::format::{Compression, Magic, NO_TIMESTAMP, TimestampType, v2};
 use crate::header::BatchHeader;
 use crate::message::{self, Message};
-use crate::record::{inner_message, wrapped, wrapper_base};
 use crate::rules::{AppendRules, AppendSource};
 use crate::source::{Slice, Source};
 

@@ -2,7 +2,8 @@
 
 use crate::error::InvalidRecords;
 
-/// The most record errors an answer lists. A small compressed batch can hold millions of bad records, and each costs a text of a hundred bytes.
+/// The most record errors an answer lists. A small compressed batch can hold millions of bad
+/// records, and each costs a text of a hundred bytes.
 pub const MAX_RECORD_ERRORS: usize = 1000;
 
 /// Why a record is refused.

@@ -53,7 +53,8 @@ pub(super) fn one(
     ))
 }
 
-/// Several uncompressed messages: offsets and perhaps timestamps lie everywhere, so they are copied.
+/// Several uncompressed messages: offsets and perhaps timestamps lie everywhere, so they are
+/// copied.
 pub(super) fn messages(records: &[u8], rules: &AppendRules) -> Result<AppendSet, InvalidRecords> {
     check_set_size(records.len(), rules)?;
     let mut owned = records.to_vec();
@@ -102,7 +103,8 @@ fn stored_timestamp(magic: Magic, max_timestamp: i64, rules: &AppendRules) -> i6
     }
 }
 
-/// Makes the header say `max_timestamp` of type `kind`. The checksum is computed again only if that changes something.
+/// Makes the header say `max_timestamp` of type `kind`. The checksum is computed again only if that
+/// changes something.
 fn patch_timestamp(
     head: &mut [u8],
     body: &[u8],

@@ -1,8 +1,11 @@
-//! Admitting what a producer sent: Kafka's `LogValidator` and the lock-free half of `UnifiedLog.append`.
+//! Admitting what a producer sent: Kafka's `LogValidator` and the lock-free half of
+//! `UnifiedLog.append`.
 //!
 //! 1. `scan`: frames, sizes and checksums of all entries.
-//! 2. `check`: every record of every entry, walked without being copied. Says whether the bytes can stay as they are.
-//! 3. `in_place` keeps them and patches the header; `rebuild` writes them anew in the topic's format and codec.
+//! 2. `check`: every record of every entry, walked without being copied. Says whether the bytes can
+//!    stay as they are.
+//! 3. `in_place` keeps them and patches the header; `rebuild` writes them anew in the topic's
+//!    format and codec.
 
 mod check;
 mod errors;
@@ -23,11 +26,14 @@ use crate::format::{Compression, Magic};
 use crate::header::BatchHeader;
 use crate::rules::{AppendRules, TargetCompression};
 
-/// Everything of Kafka's `LogValidator` and `UnifiedLog.analyzeAndValidateRecords` that needs no lock: checksums, sizes, structure, timestamps,
+/// Everything of Kafka's `LogValidator` and `UnifiedLog.analyzeAndValidateRecords` that needs no
+/// lock: checksums, sizes, structure, timestamps,
 /// recompression and format conversion.
 ///
-/// One v2 batch that can stay as it is costs no allocation. Stricter than Kafka in one point: the length of each record of a compressed batch
-/// must match its fields, since a batch that fails there is stored by Kafka but can be read by nobody.
+/// One v2 batch that can stay as it is costs no allocation. Stricter than Kafka in one point: the
+/// length of each record of a compressed batch
+/// must match its fields, since a batch that fails there is stored by Kafka but can be read by
+/// nobody.
 ///
 /// # Errors
 /// See [`InvalidRecords`].
@@ -101,7 +107,8 @@ fn target(scan: &Scan, rules: &AppendRules) -> Target {
     }
 }
 
-/// Whether format and codec are the target's already. A compressed v0 message never is: its inner offsets are absolute.
+/// Whether format and codec are the target's already. A compressed v0 message never is: its inner
+/// offsets are absolute.
 fn stays(scan: &Scan, target: &Target) -> bool {
     let compressed_v0 = target.magic == Magic::V0 && target.codec != Compression::None;
     scan.first.magic() == target.magic && scan.codec == target.codec && !compressed_v0

@@ -5,12 +5,13 @@ use smallvec::SmallVec;
 use super::in_place::{check_set_size, info, log_append_time};
 use super::scan::header_of;
 use crate::append_set::{AppendSet, BatchInfo, CompressedV0, Content};
+use crate::batch_options::BatchOptions;
 use crate::batches::batches;
-use crate::builder::{BatchBuilder, BatchOptions};
+use crate::builder::BatchBuilder;
+use crate::cursor::RecordCursor;
 use crate::error::{BuildError, InvalidRecords};
 use crate::format::{Compression, Magic, NO_PRODUCER_EPOCH, NO_PRODUCER_ID, NO_SEQUENCE};
 use crate::header::BatchHeader;
-use crate::record::RecordCursor;
 use crate::rules::AppendRules;
 
 /// How the topic stores records.

@@ -1,4 +1,5 @@
-//! Bytes that a client of somebody else's made (kafka-python 3.0 with its codecs): the same three records in every format and codec.
+//! Bytes that a client of somebody else's made (kafka-python 3.0 with its codecs): the same three
+//! records in every format and codec.
 
 use ottla_records::{Compression, Magic, TimestampType, batches, records, verify};
 
@@ -125,7 +126,8 @@ fn every_flipped_bit_is_seen() {
     for (magic, compression, text) in ALL {
         let bytes = hex(text);
         let entry = batches(&bytes).next().unwrap().unwrap().to_vec();
-        // Offset and, in v2, leader epoch are not covered by the checksum; magic in v2 neither, but it must make sense.
+        // Offset and, in v2, leader epoch are not covered by the checksum; magic in v2 neither, but
+        // it must make sense.
         let covered = if magic == Magic::V2 { 17 } else { 12 };
         for at in covered..entry.len() {
             for bit in 0..8 {

@@ -2,14 +2,14 @@
 
 use bytes::Bytes;
 use ottla_records::{
-    AppendRules, AppendSource, BatchBuilder, BatchHeader, BatchOptions, Compression, CorruptBatch,
+    AppendRules, AppendSource, BatchBuilder, BatchHeader, BatchOptions, Compression,
     DecompressError, InvalidRecords, Magic, ReadError, RecordCursor, TargetCompression, batches,
     control_record, down_convert, records, validate, verify,
 };
 use proptest::prelude::*;
 
 use crate::golden;
-use crate::support::{hex, rules};
+use crate::support::{gzip, hex, rules, seal};
 
 /// Calls everything that takes bytes.
 fn swallow(bytes: &[u8]) {
@@ -54,17 +54,6 @@ fn many_rules() -> impl Iterator<Item = AppendRules> {
             ..rules()
         })
     })
-}
-
-/// Makes the checksum of the first entry right, so that what follows is looked at.
-fn seal(bytes: &mut [u8]) {
-    let Some(Ok(entry)) = batches(bytes).next() else {
-        return;
-    };
-    if let Err(CorruptBatch::Checksum { computed, .. }) = verify(entry) {
-        let at = if entry[16] == 2 { 17 } else { 12 };
-        bytes[at..at + 4].copy_from_slice(&computed.to_be_bytes());
-    }
 }
 
 fn v2_around(compression: Compression, content: &[u8], count: i32) -> Vec<u8> {
@@ -158,13 +147,6 @@ fn streams_that_end_early_are_errors() {
             assert!(read.is_err() || read.unwrap().len() == 3, "{codec:?} {len}");
         }
     }
-}
-
-fn gzip(bytes: &[u8]) -> Vec<u8> {
-    use std::io::Write;
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    encoder.write_all(bytes).unwrap();
-    encoder.finish().unwrap()
 }
 
 #[test]

@@ -6,4 +6,5 @@ mod building;
 mod conversion;
 mod golden;
 mod hostile;
+mod refusal;
 mod support;

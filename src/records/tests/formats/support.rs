@@ -1,10 +1,14 @@
 //! Small things all tests here need.
 
+use bytes::Bytes;
 use ottla_records::{
-    AppendRules, AppendSet, AppendSource, BatchBuilder, Magic, Record, TargetCompression,
-    TimestampType, batches, records, verify,
+    AppendRules, AppendSet, AppendSource, BatchBuilder, BatchOptions, Compression, CorruptBatch,
+    InvalidRecords, Magic, Record, TargetCompression, TimestampType, batches, records, validate,
+    verify,
 };
 use proptest::prelude::*;
+
+use crate::building::build;
 
 /// The clock of the tests: a little after the goldens' timestamps.
 pub(crate) const NOW: i64 = 1_500_000_001_000;
@@ -147,4 +151,61 @@ pub(crate) fn plain_records() -> impl Strategy<Value = Vec<Plain>> {
         },
     );
     proptest::collection::vec(plain, 1..20)
+}
+
+/// Validates, gives offsets from 1000 on at epoch 5, and returns what would be written.
+pub(crate) fn admit(bytes: &[u8], rules: &AppendRules) -> Result<Vec<u8>, InvalidRecords> {
+    let mut set = validate(Bytes::copy_from_slice(bytes), rules)?;
+    set.assign_offsets(1000, 5)?;
+    Ok(written(&set))
+}
+
+/// Changes header fields of a v2 batch and makes the checksum right again.
+pub(crate) fn edit(bytes: &[u8], at: usize, with: &[u8]) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    bytes[at..at + with.len()].copy_from_slice(with);
+    seal(&mut bytes);
+    bytes
+}
+
+/// Makes the checksum of the first entry right, so that what follows is looked at.
+pub(crate) fn seal(bytes: &mut [u8]) {
+    let Some(Ok(entry)) = batches(bytes).next() else {
+        return;
+    };
+    if let Err(CorruptBatch::Checksum { computed, .. }) = verify(entry) {
+        let at = if entry[16] == 2 { 17 } else { 12 };
+        bytes[at..at + 4].copy_from_slice(&computed.to_be_bytes());
+    }
+}
+
+/// Two records, the second without a key and a little older.
+pub(crate) fn two_records(compression: Compression) -> Vec<u8> {
+    let records = [
+        Plain {
+            timestamp: NOW,
+            key: Some(b"a".to_vec()),
+            ..Plain::default()
+        },
+        Plain {
+            timestamp: NOW - 5,
+            value: Some(b"b".to_vec()),
+            ..Plain::default()
+        },
+    ];
+    build(
+        BatchOptions {
+            compression,
+            ..BatchOptions::default()
+        },
+        &records,
+    )
+}
+
+/// A gzip stream of bytes.
+pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
+    use std::io::Write;
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
 }
