@@ -35,5 +35,5 @@ pub use kafka_protocol::protocol::StrBytes;
 pub use kafka_protocol::messages;
 
 /// The traits of [`messages`]: versions, API key, encoding. Decode with [`decode_request`] and
-/// [`decode_response`] instead of `Decodable`: the latter allocates what the sender announces.
-pub use kafka_protocol::protocol::{Encodable, HeaderVersion, Message, Request};
+/// [`decode_response`], not with `Decodable` alone: that allocates what the sender announces.
+pub use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, Message, Request};
