@@ -55,8 +55,11 @@ fn logical_lines(text: &str) -> Vec<(usize, String)> {
         match lines.last_mut() {
             Some((_, logical)) if continues => logical.push_str(body),
             // Comments and blank lines count only where a setting could begin, and a comment is
-            // never continued.
-            _ if start.is_empty() || start.starts_with(['#', '!']) => continue,
+            // never continued. A lone backslash is a blank line.
+            _ if body.is_empty() || start.starts_with(['#', '!']) => {
+                continues = false;
+                continue;
+            }
             _ => lines.push((index + 1, body.to_owned())),
         }
         continues = goes_on;
@@ -209,6 +212,7 @@ mod tests {
         check("a=1\\\n# text", &[("a", "1# text", 1)]);
         check("a=1\\", &[("a", "1", 1)]);
         check("a=\\\n\nb=1", &[("a", "", 1), ("b", "1", 3)]);
+        check("\\\n!c\n\\\n\na=1", &[("a", "1", 5)]);
     }
 
     #[test]
