@@ -56,7 +56,7 @@ fn announced_bytes_cost_nothing() {
 fn half_sent_frames_cannot_keep_the_budget() {
     let server = Server::start(NetworkConfig {
         frame_budget_bytes: 1 << 20,
-        progress_window: Duration::from_millis(100),
+        progress_window: Duration::from_millis(400),
         min_progress_bytes: 1000,
         ..config()
     });

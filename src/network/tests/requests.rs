@@ -190,14 +190,14 @@ fn stop_does_not_wait_for_ever() {
 #[test]
 fn an_idle_connection_is_closed_but_not_one_that_waits() {
     let server = Server::start(NetworkConfig {
-        max_idle: Some(Duration::from_millis(50)),
+        max_idle: Some(Duration::from_millis(300)),
         ..config()
     });
-    let mut idle = server.connect();
     let mut waiting = server.connect();
+    waiting.send(1, &[LATER]);
+    let mut idle = server.connect();
     let mut half: Client = server.connect();
     half.0.write_all(&[0, 0, 1]).unwrap();
-    waiting.send(1, &[LATER]);
     assert!(idle.is_closed());
     assert!(half.is_closed());
     server.service.release(1);
