@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use ottla_controller::Candidate;
 use ottla_metadata::{BrokerId, ClusterImage, ConfigImage};
 use ottla_zk::{RegisteredBroker, Zk, ZkConfig};
 use parking_lot::Mutex;
@@ -145,6 +146,10 @@ impl Registered {
     /// Follows configurations, stands for controller and obeys whoever is. Calls to `local` begin at
     /// once.
     pub fn start(self, settings: Settings, local: Arc<dyn LocalReplicas>) -> Cluster {
+        let own = Candidate {
+            id: self.registration.id,
+            rack: self.registration.rack.clone(),
+        };
         let shared = Arc::new(Shared {
             zk: self.bootstrap.zk,
             registration: self.registration,
@@ -153,6 +158,8 @@ impl Registered {
             image_version: watch::Sender::new(0),
             configs: self.bootstrap.configs,
             configs_version: watch::Sender::new(0),
+            placeable: ArcSwap::from_pointee(vec![own]),
+            removals: watch::Sender::new(0),
             broker_epoch: AtomicI64::new(self.registered.epoch),
             is_controller: AtomicBool::new(false),
         });

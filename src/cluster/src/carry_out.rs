@@ -158,6 +158,7 @@ impl Driver {
         if matches!(outcome, StoreOutcome::Stored(_)) {
             tracing::info!(%topic, "topic deleted");
             self.configs.forget(vec![Arc::clone(&topic)]).await;
+            self.shared.topic_removed();
         }
         self.step_in_term(TermEvent::TopicRemoved(topic, outcome));
         Ok(())
@@ -252,6 +253,10 @@ impl Driver {
                 Err(malformed) => log_malformed(&malformed),
             }
         }
+        let commanded = brokers
+            .values()
+            .filter(|broker| self.outboxes.commands(broker.id));
+        self.shared.publish_placeable(commanded);
         Ok(brokers)
     }
 

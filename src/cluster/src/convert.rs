@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use ottla_controller::{
     Assignment, Fence, LeaderIsr, Read, StateNode, StateWrite, StoreOutcome, TopicNode,
 };
-use ottla_metadata::{TopicId, TopicName};
+use ottla_metadata::{BrokerId, TopicId, TopicName};
 use ottla_zk::znode::{PartitionState, TopicZnode};
 use ottla_zk::{ControllerFence, FencedWrite, MalformedZnode, ReadOne, WriteError, WriteResult};
 
@@ -17,17 +17,27 @@ pub(crate) fn fence(fence: Fence) -> ControllerFence {
     }
 }
 
-/// A topic node as the brain knows it.
+/// A topic node as the brain knows it: without what can only be somebody's mistake, partitions with
+/// negative numbers and brokers that are named twice.
 pub(crate) fn topic_node(node: &TopicZnode, version: i32) -> TopicNode {
-    let part = |map: &BTreeMap<i32, Vec<_>>, number| map.get(number).cloned().unwrap_or_default();
+    let part = |map: &BTreeMap<i32, Vec<BrokerId>>, number| {
+        let mut replicas = Vec::new();
+        for id in map.get(number).into_iter().flatten() {
+            if !replicas.contains(id) {
+                replicas.push(*id);
+            }
+        }
+        replicas
+    };
     TopicNode {
         id: node.topic_id.unwrap_or(TopicId::ZERO),
         partitions: node
             .partitions
-            .iter()
-            .map(|(number, replicas)| {
+            .keys()
+            .filter(|number| **number >= 0)
+            .map(|number| {
                 let assignment = Assignment {
-                    replicas: replicas.clone(),
+                    replicas: part(&node.partitions, number),
                     adding: part(&node.adding_replicas, number),
                     removing: part(&node.removing_replicas, number),
                 };
@@ -160,4 +170,24 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
         cause = error.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mistakes_in_topic_nodes_are_dropped() {
+        let ids = |ids: &[i32]| ids.iter().map(|id| BrokerId(*id)).collect::<Vec<_>>();
+        let znode = TopicZnode {
+            topic_id: Some(TopicId([1; 16])),
+            partitions: [(-1, ids(&[1])), (0, ids(&[1, 2, 1])), (1, ids(&[]))].into(),
+            adding_replicas: [(0, ids(&[2]))].into(),
+            ..TopicZnode::default()
+        };
+        let node = topic_node(&znode, 7);
+        assert_eq!(node.partitions.keys().copied().collect::<Vec<_>>(), [0, 1]);
+        assert_eq!(node.partitions[&0].replicas, ids(&[1, 2]));
+        assert_eq!(topic_node(&topic_znode(&node), 7), node);
+    }
 }

@@ -3,17 +3,15 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use ottla_metadata::TopicName;
-use ottla_zk::{Watch, ZkError};
-use tokio::time::Instant;
+use ottla_zk::Watch;
+use tokio::time::{Instant, timeout_at};
 
 use crate::shared::Shared;
 use crate::wait::{Failed, patience, until, within};
 use crate::{DeleteTopicError, WaitOptions};
 
-/// How often it is looked whether the name is free again, once brokers have forgotten the topic.
-const POLL: Duration = Duration::from_millis(20);
-/// How long a request that has time left waits for that.
+/// How long a request that has time left waits for the name to be free again, once brokers have
+/// forgotten the topic.
 const NAME_PATIENCE: Duration = Duration::from_secs(2);
 
 pub(crate) async fn delete_topics(
@@ -89,15 +87,18 @@ async fn wait_until_gone(shared: &Shared, topic: &str, deadline: Instant) -> boo
 /// Kafka answers when brokers have forgotten the topic, so that creating it again at once is
 /// refused. If there is time we wait until the name is free.
 async fn wait_until_free(shared: &Shared, gone: BTreeSet<String>, deadline: Instant) {
-    let look = async || {
-        let marked = shared.zk.topics_to_delete(Watch::No).await?;
-        let busy = |name: &TopicName| gone.contains(&**name);
-        Ok::<_, ZkError>(marked.iter().any(busy))
-    };
-    while !gone.is_empty() && Instant::now() < deadline {
-        match within(deadline, look()).await {
-            Ok(true) => tokio::time::sleep(POLL).await,
-            Ok(false) | Err(_) => return,
+    if gone.is_empty() {
+        return;
+    }
+    let mut removals = shared.removals.subscribe();
+    loop {
+        removals.borrow_and_update();
+        let Ok(marked) = within(deadline, shared.zk.topics_to_delete(Watch::No)).await else {
+            return;
+        };
+        let busy = marked.iter().any(|name| gone.contains(&**name));
+        if !busy || !matches!(timeout_at(deadline, removals.changed()).await, Ok(Ok(()))) {
+            return;
         }
     }
 }

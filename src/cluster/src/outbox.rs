@@ -60,9 +60,14 @@ impl Outboxes {
         }
     }
 
+    /// Whether the broker's outbox leads to it.
+    pub(crate) fn commands(&self, broker: BrokerId) -> bool {
+        broker == self.own
+    }
+
     /// Puts a request into a broker's outbox.
     pub(crate) fn send(&mut self, epoch: i32, to: BrokerId, request: Request) {
-        if to == self.own {
+        if self.commands(to) {
             self.queue.requests.lock().push_back((epoch, request));
             self.queue.more.notify_one();
         } else if self.warned.insert(to) {

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use arc_swap::ArcSwap;
-use ottla_metadata::{BrokerId, ClusterImage, ConfigImage};
+use ottla_controller::Candidate;
+use ottla_metadata::{BrokerId, BrokerInfo, ClusterImage, ConfigImage};
 use ottla_zk::Zk;
 use tokio::sync::watch;
 
@@ -19,6 +20,10 @@ pub(crate) struct Shared {
     pub(crate) image_version: watch::Sender<u64>,
     pub(crate) configs: Arc<ArcSwap<ConfigImage>>,
     pub(crate) configs_version: watch::Sender<u64>,
+    /// Brokers on which replicas may be placed.
+    pub(crate) placeable: ArcSwap<Vec<Candidate>>,
+    /// Counts topics whose znodes this controller has removed.
+    pub(crate) removals: watch::Sender<u64>,
     /// Our broker epoch; -1 while not registered.
     pub(crate) broker_epoch: AtomicI64,
     /// Whether this broker is the controller with its context loaded.
@@ -48,21 +53,27 @@ impl Shared {
         self.is_controller.load(Ordering::Acquire)
     }
 
-    /// The brokers that this controller can command, on which it therefore may place replicas.
-    ///
-    /// The rule: a broker is eligible when it is alive in the image and its outbox leads somewhere.
-    /// In this release that is our own broker alone.
-    pub(crate) fn placeable(&self) -> Vec<ottla_controller::Candidate> {
-        let image = self.image.load();
-        let commanded = image
-            .brokers
-            .values()
-            .filter(|broker| broker.id == self.id());
-        commanded
-            .map(|broker| ottla_controller::Candidate {
-                id: broker.id,
-                rack: broker.rack.clone(),
-            })
-            .collect()
+    /// The brokers on which replicas may be placed.
+    pub(crate) fn placeable(&self) -> Vec<Candidate> {
+        self.placeable.load().as_ref().clone()
+    }
+
+    /// Takes over who is alive. Replicas may be placed on those brokers that this controller can
+    /// command, which are those with an outbox that leads somewhere: in this release our own alone.
+    pub(crate) fn publish_placeable<'a>(
+        &self,
+        commanded: impl Iterator<Item = &'a Arc<BrokerInfo>>,
+    ) {
+        let candidates = commanded.map(|broker| Candidate {
+            id: broker.id,
+            rack: broker.rack.clone(),
+        });
+        self.placeable.store(Arc::new(candidates.collect()));
+    }
+
+    /// Wakes those who wait for the znodes of topics to go.
+    pub(crate) fn topic_removed(&self) {
+        self.removals
+            .send_modify(|count| *count = count.wrapping_add(1));
     }
 }

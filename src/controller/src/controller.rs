@@ -106,19 +106,6 @@ impl Controller {
         matches!(self.role, Role::Active(_))
     }
 
-    /// Whether any partition of the topic waits for a reassignment to finish.
-    pub fn is_reassigning(&self, topic: &str) -> bool {
-        match &self.role {
-            Role::Active(active) => active.context.topics.get(topic).is_some_and(|topic| {
-                topic
-                    .partitions
-                    .values()
-                    .any(|p| !p.assignment.adding.is_empty() || !p.assignment.removing.is_empty())
-            }),
-            Role::Standby | Role::Loading(_) => false,
-        }
-    }
-
     /// Takes one event and answers what to do, in order.
     pub fn step(&mut self, event: Event) -> Vec<Action> {
         let actions = match event {

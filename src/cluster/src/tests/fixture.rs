@@ -20,7 +20,6 @@ const PATIENCE: Duration = Duration::from_secs(20);
 #[derive(Default)]
 pub(super) struct Recorder {
     lines: Mutex<Vec<String>>,
-    configs: Mutex<Arc<ConfigImage>>,
 }
 
 impl Recorder {
@@ -67,8 +66,7 @@ impl LocalReplicas for Recorder {
         }
     }
 
-    fn configs_changed(&self, configs: &Arc<ConfigImage>, changed: &[ConfigEntity]) {
-        *self.configs.lock() = Arc::clone(configs);
+    fn configs_changed(&self, _configs: &Arc<ConfigImage>, changed: &[ConfigEntity]) {
         for entity in changed {
             self.note(format!("config {entity:?}"));
         }
@@ -161,10 +159,7 @@ pub(super) async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool)
 
 impl Broker {
     pub(super) async fn is_controller(&self) {
-        eventually("controller", async || {
-            self.cluster.is_controller() && !self.cluster.image().brokers.is_empty()
-        })
-        .await;
+        eventually("controller", async || self.cluster.is_controller()).await;
     }
 
     /// `topic-partition leader epoch` of every partition in the image.
