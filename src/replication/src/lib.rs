@@ -42,4 +42,4 @@ pub use manager::{
 pub use offsets::{EpochEnd, OffsetAnswer, OffsetQuery, OffsetTarget};
 pub use produce::{Produce, ProduceOptions, ProduceResults, Produced, RequiredAcks};
 
-pub use ottla_partition::{Leadership, StoreOutcome};
+pub use ottla_partition::{Leadership, Replicas, StoreOutcome};

@@ -16,7 +16,7 @@ use ottla_config::ServerConfig;
 use ottla_log::{LogDirs, LogManager};
 use ottla_metadata::{
     BrokerId, BrokerInfo, ClusterImage, ConfigImage, Endpoint, PartitionImage, SecurityProtocol,
-    TopicId, TopicImage,
+    TopicId, TopicImage, TopicPartition,
 };
 use ottla_network::{Answer, ConnectionInfo, Request, Service};
 use ottla_protocol::layout::Guarded;
@@ -24,7 +24,9 @@ use ottla_protocol::{
     ApiKey, RequestHeader, ResponseBody, decode_header, decode_response, decode_response_header,
     encode_request,
 };
-use ottla_replication::{Options, ReplicaManager, Settings, log_manager_config};
+use ottla_replication::{
+    Assignment, Leadership, Options, ReplicaManager, Replicas, Settings, log_manager_config,
+};
 use parking_lot::Mutex;
 
 use crate::cluster_port::ClusterPort;
@@ -72,6 +74,28 @@ impl TestBroker {
             cluster,
             _dir: dir,
         }
+    }
+
+    /// Puts a topic of one partition, led by this broker, into the image and onto the disk.
+    pub(crate) fn lead(&self, topic: &str, id: u8) {
+        self.cluster.put(topic, id, Some(0), &[0]);
+        let replicas: Replicas = [BrokerId(0)].into_iter().collect();
+        let assignment = Assignment {
+            partition: TopicPartition::new(topic, 0),
+            topic_id: TopicId([id; 16]),
+            leader: Some(BrokerId(0)),
+            leadership: Leadership {
+                leader_epoch: 3,
+                partition_epoch: 0,
+                replicas: replicas.clone(),
+                isr: replicas,
+            },
+            is_new: true,
+        };
+        let context = &self.server.context;
+        let mut answers = context.replicas.apply_leader_and_isr(vec![assignment]);
+        let (_, result) = answers.pop().expect("an answer");
+        result.expect("a new leadership");
     }
 
     /// Sends a request of this version and decodes the answer to it.
@@ -122,11 +146,21 @@ pub(crate) fn header(api: ApiKey, api_version: i16) -> RequestHeader {
     }
 }
 
-/// A response's bytes in one piece.
+/// A response's bytes in one piece, those in files included.
 pub(crate) fn bytes_of(response: &ResponseBody) -> Bytes {
+    use std::os::unix::fs::FileExt;
     let parts = response.parts.iter().map(|part| match part {
         ottla_protocol::Part::Bytes(bytes) => bytes.to_vec(),
-        ottla_protocol::Part::File { .. } => Vec::new(),
+        ottla_protocol::Part::File {
+            file,
+            position,
+            len,
+        } => {
+            let mut bytes = vec![0; usize::try_from(*len).expect("a small file")];
+            file.read_exact_at(&mut bytes, *position)
+                .expect("the bytes are there");
+            bytes
+        }
     });
     Bytes::from(parts.collect::<Vec<_>>().concat())
 }
