@@ -130,6 +130,7 @@ impl ReplicaManager {
             ..
         } = assignment;
         let leader_epoch = leadership.leader_epoch;
+        let _no_appends = replica.leadership.write();
         let log_end = replica.log.log_end_offset();
         let event = if leader == Some(self.broker) {
             let log_start = replica.log.log_start_offset();
@@ -150,7 +151,6 @@ impl ReplicaManager {
                 log_end,
             }
         };
-        let _no_appends = replica.leadership.write();
         let mut state = replica.state();
         let aftermath = replica.step(&mut state, self.now(), event);
         state.readers.disturb();

@@ -226,3 +226,34 @@ async fn what_was_committed_is_there_after_a_restart() {
     };
     assert!(ready(broker.fetch(fetch)).1.pop().unwrap().is_err()); // beyond the end
 }
+
+#[tokio::test]
+async fn a_failed_directory_takes_its_replicas_offline_and_nothing_else() {
+    let broker = Broker::start(&[("segment.bytes", "200")]);
+    broker.lead();
+    broker.produce(batch(1, 100)).unwrap();
+    let waiting = FetchSpec {
+        max_wait: Duration::from_secs(60),
+        ..spec(1)
+    };
+    let waiting = tokio::spawn(pending(broker.fetch(waiting)));
+    tokio::task::yield_now().await;
+    // The next append rolls a segment, which needs the directory.
+    std::fs::remove_dir_all(broker.dir.path().join("logs/t-0")).unwrap();
+    let offline = |result| {
+        matches!(
+            result,
+            Err(ProduceError::Partition(PartitionError::Offline)
+                | ProduceError::Append(AppendError::Storage(_)))
+        )
+    };
+    assert!(offline(broker.produce(batch(1, 100))));
+    assert!(offline(broker.produce(batch(1, 100))));
+    let (_, mut results) = waiting.await.unwrap();
+    assert!(results.pop().unwrap().is_err());
+    let again = broker.assign(2, Some(0), &[0], &[0]);
+    assert!(matches!(
+        again,
+        Err(ottla_replication::ReplicaError::Offline)
+    ));
+}
