@@ -20,7 +20,7 @@ pub(crate) async fn alter_configs(
     entity: ConfigEntity,
     configs: BTreeMap<String, String>,
 ) -> Result<(), AlterConfigError> {
-    let deadline = patience(Duration::ZERO);
+    let deadline = patience(&shared.zk, Duration::ZERO);
     let store = |failed: Failed| AlterConfigError::Store(failed.into_store());
     if let ConfigEntity::Topic(name) = &entity {
         let known = match ottla_metadata::validate_topic_name(name) {

@@ -167,7 +167,7 @@ impl Cluster {
     /// # Errors
     /// ZooKeeper is away or confused.
     pub async fn allocate_producer_ids(&self) -> Result<RangeInclusive<i64>, StoreError> {
-        let deadline = patience(std::time::Duration::ZERO);
+        let deadline = patience(&self.shared.zk, std::time::Duration::ZERO);
         let claim = self.shared.zk.allocate_producer_ids(self.shared.id());
         let block = within(deadline, claim).await.map_err(Failed::into_store)?;
         Ok(block.first..=block.last)

@@ -53,7 +53,7 @@ async fn add(
     new: &NewPartitions,
     options: WaitOptions,
 ) -> Result<(), CreatePartitionsError> {
-    let deadline = patience(options.timeout);
+    let deadline = patience(&shared.zk, options.timeout);
     let store = |failed: Failed| CreatePartitionsError::Store(failed.into_store());
     let unknown = || CreatePartitionsError::UnknownTopic(new.topic.clone());
     if ottla_metadata::validate_topic_name(&new.topic).is_err() {

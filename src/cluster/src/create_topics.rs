@@ -78,7 +78,7 @@ pub(crate) async fn write_topics(
     topics: Vec<NewTopic>,
     options: WaitOptions,
 ) -> Vec<Result<CreatedTopic, CreateTopicError>> {
-    let deadline = patience(options.timeout);
+    let deadline = patience(&shared.zk, options.timeout);
     let mut existing = match read_existing(shared, deadline).await {
         Ok(existing) => existing,
         Err(error) => {

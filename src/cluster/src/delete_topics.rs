@@ -48,7 +48,7 @@ async fn mark(shared: &Shared, topic: &str, options: WaitOptions) -> Result<(), 
     if !shared.settings.delete_topics {
         return Err(DeleteTopicError::Disabled);
     }
-    let deadline = patience(options.timeout);
+    let deadline = patience(&shared.zk, options.timeout);
     let store = |failed: Failed| DeleteTopicError::Store(failed.into_store());
     // A name that is not legal is no topic's, and no path's either.
     let legal = ottla_metadata::validate_topic_name(topic).is_ok();

@@ -99,7 +99,7 @@ impl Driver {
                 go_on = self.turn(&mut inputs) => if !go_on { break },
             }
         }
-        if self.brain.is_elected() {
+        if self.brain.is_elected() && crate::wait::is_connected(&self.shared.zk) {
             let _ = tokio::time::timeout(RESIGN_PATIENCE, self.resign()).await;
         }
         self.depose();

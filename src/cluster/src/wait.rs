@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::time::Duration;
 
-use ottla_zk::{Conflict, WriteError, ZkError};
+use ottla_zk::{Conflict, SessionEvent, WriteError, Zk, ZkError};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -13,10 +13,21 @@ use crate::convert::chain;
 /// What ZooKeeper is given at least, however short the request's own timeout: Kafka finishes the
 /// write even when the request has timed out.
 const MIN_PATIENCE: Duration = Duration::from_secs(5);
+/// The same when ZooKeeper is known to be away: other requests of the connection wait meanwhile.
+const MIN_PATIENCE_WHEN_AWAY: Duration = Duration::from_millis(100);
 
 /// The time until which ZooKeeper is waited for on behalf of a request with that timeout.
-pub(crate) fn patience(timeout: Duration) -> Instant {
-    Instant::now() + timeout.max(MIN_PATIENCE)
+pub(crate) fn patience(zk: &Zk, timeout: Duration) -> Instant {
+    let least = match is_connected(zk) {
+        true => MIN_PATIENCE,
+        false => MIN_PATIENCE_WHEN_AWAY,
+    };
+    Instant::now() + timeout.max(least)
+}
+
+/// Whether ZooKeeper answers, as far as we know.
+pub(crate) fn is_connected(zk: &Zk) -> bool {
+    matches!(*zk.session().borrow(), SessionEvent::Connected { .. })
 }
 
 /// Carries out an operation that must not take longer.
