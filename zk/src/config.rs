@@ -1,7 +1,8 @@
 //! Dynamic configuration: entities under `/config` and the notices of their changes.
 
 use crate::error::{Conflict, WriteError, WriteResult, ZkError};
-use crate::node::{ReadOne, Versioned};
+use crate::multi::{MultiFailure, Op};
+use crate::node::{Failure, ReadOne, Versioned};
 use crate::notification::{Numbered, Sequence};
 use crate::path;
 use crate::watch::{Watch, WatchEvent};
@@ -86,6 +87,53 @@ impl Zk {
                     })?;
                 }
                 other => return other,
+            }
+        }
+    }
+
+    /// As [`Zk::write_config`], provided that `/controller` still has the version that was read: as
+    /// Kafka does it, so that nobody writes while the cluster has no controller.
+    ///
+    /// # Errors
+    /// [`Conflict::ControllerMoved`], and the outcomes of a write.
+    pub async fn write_config_under(
+        &self,
+        controller_version: i32,
+        entity: &ConfigEntity,
+        config: &EntityConfig,
+    ) -> WriteResult<()> {
+        let at = entity_path(entity);
+        let data = config.encode();
+        let session = self.live_for_write()?;
+        let check = Op::Check {
+            path: path::CONTROLLER.to_owned(),
+            version: controller_version,
+        };
+        let set = Op::Set {
+            path: at.clone(),
+            data: data.clone(),
+            expected: None,
+        };
+        let create = Op::Create {
+            path: at.clone(),
+            data,
+        };
+        loop {
+            for (write, other) in [(&set, Conflict::Missing), (&create, Conflict::Exists)] {
+                match session.multi([&check, write]).await {
+                    Ok(_) => return Ok(()),
+                    Err(MultiFailure { index, failure }) => match (index, failure) {
+                        (Some(0), Failure::Conflict(_)) => {
+                            return Err(WriteError::Conflict {
+                                path: path::CONTROLLER.to_owned(),
+                                conflict: Conflict::ControllerMoved,
+                            });
+                        }
+                        // The other of the two then; round again if it came or went in between.
+                        (_, Failure::Conflict(conflict)) if conflict == other => {}
+                        (_, failure) => return Err(failure.of_write(&at)),
+                    },
+                }
             }
         }
     }

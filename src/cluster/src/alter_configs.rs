@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use ottla_zk::Watch;
 use ottla_zk::znode::{ConfigEntity as ZkEntity, EntityConfig};
+use ottla_zk::{Conflict, Watch};
 use tokio::time::Instant;
 
 use crate::shared::Shared;
@@ -40,6 +40,7 @@ pub(crate) async fn alter_configs(
     if holder.value.kraft_epoch > 0 {
         return Err(AlterConfigError::NoController);
     }
+    let controller_version = holder.stat.version;
     let target = match &entity {
         ConfigEntity::Topic(name) => ZkEntity::Topic(name.to_string()),
         ConfigEntity::Broker(id) => ZkEntity::Broker(*id),
@@ -48,9 +49,19 @@ pub(crate) async fn alter_configs(
     let content = EntityConfig(configs);
     // The last writer wins, so both steps can be repeated when their outcome is unknown.
     loop {
-        match within(deadline, shared.zk.write_config(&target, &content)).await {
+        match within(
+            deadline,
+            shared
+                .zk
+                .write_config_under(controller_version, &target, &content),
+        )
+        .await
+        {
             Ok(()) => break,
             Err(Failed::Unknown) => {}
+            Err(Failed::Conflict(Conflict::ControllerMoved)) => {
+                return Err(AlterConfigError::NoController);
+            }
             Err(failed) => return Err(store(failed)),
         }
     }

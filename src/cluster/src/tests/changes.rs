@@ -112,6 +112,20 @@ async fn configurations_are_followed() {
         .alter_configs(ConfigEntity::Topic("u".into()), configs)
         .await;
     assert_eq!(unknown, Err(AlterConfigError::UnknownTopic("u".to_owned())));
+    // The first configuration of an entity creates its node.
+    let first = map(&[("x", "y")]);
+    let entity = ConfigEntity::Broker(BrokerId(7));
+    broker
+        .cluster
+        .alter_configs(entity, first.clone())
+        .await
+        .unwrap();
+    assert_eq!(*broker.cluster.configs().brokers[&BrokerId(7)], first);
+    let zk = raw(&connect).await;
+    assert_eq!(
+        text(&zk, "/config/brokers/7").await,
+        r#"{"version":1,"config":{"x":"y"}}"#
+    );
     broker.cluster.close().await;
 }
 
