@@ -102,7 +102,10 @@ impl Zk {
         let data = registration.encode();
         let mut old = None;
         for _ in 0..CONTENTION_LIMIT {
-            match session.multi(&registration_ops(&at, &data, old)).await {
+            match session
+                .multi(&registration_ops(&session, &at, &data, old))
+                .await
+            {
                 Ok(stats) => {
                     if let Some(stat) = stats.last().copied().flatten() {
                         return Ok(registered(&session, stat));
@@ -206,13 +209,21 @@ fn registered(session: &Session, stat: NodeStat) -> RegisteredBroker {
 /// need this broker's id and, since the caller holds the lock of this broker's log directory,
 /// another directory. If somebody configured that mistake, the loser is told so: a broker watches
 /// its own node, registers again when it vanishes, and finds the id taken.
-fn registration_ops(at: &str, data: &[u8], old: Option<NodeStat>) -> Vec<Op> {
+fn registration_ops(session: &Session, at: &str, data: &[u8], old: Option<NodeStat>) -> Vec<Op> {
     let mut ops = Vec::with_capacity(3);
     if let Some(old) = old {
         ops.push(Op::Delete {
             path: at.to_owned(),
             expected: Some(old.version),
         });
+    }
+    if session.dialect.is_old() {
+        // An empty node would be seen; the czxid is read afterwards.
+        ops.push(Op::CreateEphemeral {
+            path: at.to_owned(),
+            data: data.to_vec(),
+        });
+        return ops;
     }
     ops.push(Op::CreateEphemeral {
         path: at.to_owned(),

@@ -163,13 +163,18 @@ fn fence(epoch: &Versioned<ControllerEpoch>) -> ControllerFence {
 /// Takes `/controller` and raises the epoch, both or neither. An old node of ours is deleted in the
 /// same step. Its own version says little (every fresh node has version 0), but whoever is elected
 /// raises the epoch, which has to be what it was before we looked: a fresh node is never deleted.
+/// (The check at the beginning is for servers that do not carry out all of it as one.)
 fn ballot(
     registration: &ControllerRegistration,
     old: Option<&Versioned<ControllerRegistration>>,
     next_epoch: i32,
     epoch_version: i32,
 ) -> Vec<Op> {
-    let mut ops = Vec::with_capacity(3);
+    let mut ops = Vec::with_capacity(4);
+    ops.push(Op::Check {
+        path: path::CONTROLLER_EPOCH.to_owned(),
+        version: epoch_version,
+    });
     if let Some(old) = old {
         ops.push(Op::Delete {
             path: path::CONTROLLER.to_owned(),

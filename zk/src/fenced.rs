@@ -16,11 +16,14 @@ use crate::session::Session;
 use crate::zk::Zk;
 use crate::znode::{ConfigEntity, PartitionState, Reassignment, TopicZnode, Znode};
 
-/// A request stays well below the server's default `jute.maxbuffer` of 1 MiB.
-const BATCH_BYTES: usize = 512 * 1024;
-/// The server answers an operation with up to 80 bytes, and holds up others for as long as it
-/// takes to carry out a request.
-const BATCH_OPS: usize = 1000;
+/// A request stays well below the server's default `jute.maxbuffer` of 1 MiB, and small enough for
+/// others to get their turn in between.
+const BATCH_BYTES: usize = 128 * 1024;
+/// The server answers an operation with up to 80 bytes.
+const BATCH_OPS: usize = 300;
+/// The server answers when it has written what is waiting. More than this and a loaded one could
+/// stay silent for so long that the connection is taken for dead.
+const BATCHES_IN_FLIGHT: usize = 8;
 /// A batch that one of its writes spoils is sent again without it, this often; then its writes are
 /// sent one by one.
 const BATCH_ATTEMPTS: usize = 4;
@@ -111,7 +114,7 @@ impl Zk {
         let batches = batches(writes, BATCH_BYTES, BATCH_OPS);
         let mut outcomes: Outcomes = futures::stream::iter(batches)
             .map(|parts| run(session, *fence, parts, in_flight))
-            .buffered(in_flight)
+            .buffered(BATCHES_IN_FLIGHT)
             .concat()
             .await;
         outcomes.sort_by_key(|(write, _)| *write);
@@ -364,7 +367,13 @@ async fn run(
     parts: Vec<Part>,
     in_flight: usize,
 ) -> Outcomes {
-    let (mut outcomes, left) = attempt(session, fence, parts, BATCH_ATTEMPTS).await;
+    // Where a batch is not carried out as a whole, a failure would leave the others half done.
+    let together = if session.dialect.is_old() {
+        0
+    } else {
+        BATCH_ATTEMPTS
+    };
+    let (mut outcomes, left) = attempt(session, fence, parts, together).await;
     if left.is_empty() {
         return outcomes;
     }

@@ -1,5 +1,8 @@
 //! Several writes in one request: all are carried out or none.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use zookeeper_client::{Acls, CreateMode, Error, MultiWriteError, MultiWriteResult};
 
 use crate::node::{Failure, NodeStat};
@@ -65,9 +68,115 @@ impl From<Error> for MultiFailure {
     }
 }
 
+impl Op {
+    fn creates(&self) -> bool {
+        matches!(self, Op::Create { .. } | Op::CreateEphemeral { .. })
+    }
+}
+
+/// Servers before 3.5 do not know the creation that the `zookeeper-client` crate puts into a multi,
+/// and refuse the whole request, undone.
+#[derive(Clone, Default)]
+pub(crate) struct Dialect(Arc<AtomicBool>);
+
+impl Dialect {
+    /// Whether creations have to be sent one by one.
+    pub(crate) fn is_old(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 impl Session {
+    /// Finds out whether the server is older than 3.5, by a request that changes nothing.
+    pub(crate) async fn learn_dialect(&self) {
+        let probe = [
+            Op::Check {
+                path: "/ottla-is-not-here".to_owned(),
+                version: 0,
+            },
+            Op::Create {
+                path: "/ottla-is-not-here".to_owned(),
+                data: Vec::new(),
+            },
+        ];
+        if let Err(MultiFailure {
+            failure: Failure::Refused(Error::MarshallingError | Error::Unimplemented),
+            ..
+        }) = self.send(&probe).await
+        {
+            tracing::warn!(
+                "ZooKeeper is older than 3.5: elections and registrations are not atomic, and a \
+                 controller's creations are checked, but not in the same request"
+            );
+            self.dialect.0.store(true, Ordering::Relaxed);
+        }
+    }
+
     /// Sends the operations as one request. Answers for each the stat of the node it has set.
     pub(crate) async fn multi(
+        &self,
+        ops: impl IntoIterator<Item = &Op>,
+    ) -> Result<Vec<Option<NodeStat>>, MultiFailure> {
+        let ops: Vec<&Op> = ops.into_iter().collect();
+        if self.dialect.is_old() && ops.iter().any(|op| op.creates()) {
+            return self.one_by_one(&ops).await;
+        }
+        self.send(ops).await
+    }
+
+    /// The operations in their order, each with all the checks, up to the first that fails.
+    async fn one_by_one(&self, ops: &[&Op]) -> Result<Vec<Option<NodeStat>>, MultiFailure> {
+        let is_check = |op: &&Op| matches!(op, Op::Check { .. });
+        let checks: Vec<&Op> = ops.iter().copied().filter(is_check).collect();
+        self.send(checks.iter().copied()).await?;
+        let mut stats = Vec::with_capacity(ops.len());
+        for (index, op) in ops.iter().enumerate() {
+            let failed = |failure| MultiFailure {
+                index: Some(index),
+                failure,
+            };
+            let stat = match op {
+                Op::Check { .. } => None,
+                Op::Create { path, data } => {
+                    self.create_as(CreateMode::Persistent, path, data)
+                        .await
+                        .map_err(failed)?;
+                    None
+                }
+                Op::CreateEphemeral { path, data } => {
+                    self.create_as(CreateMode::Ephemeral, path, data)
+                        .await
+                        .map_err(failed)?;
+                    None
+                }
+                Op::Set { .. } | Op::Delete { .. } => {
+                    let sent = self.send(checks.iter().copied().chain([*op])).await;
+                    match sent {
+                        Ok(stats) => stats.last().copied().flatten(),
+                        Err(MultiFailure { index, failure }) => {
+                            let check = index.filter(|index| *index < checks.len());
+                            return Err(MultiFailure {
+                                index: check.or(index.map(|_| stats.len())),
+                                failure,
+                            });
+                        }
+                    }
+                }
+            };
+            stats.push(stat);
+        }
+        Ok(stats)
+    }
+
+    async fn create_as(&self, mode: CreateMode, path: &str, data: &[u8]) -> Result<(), Failure> {
+        let options = mode.with_acls(Acls::anyone_all());
+        match self.client.create(path, data, &options).await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn send(
         &self,
         ops: impl IntoIterator<Item = &Op>,
     ) -> Result<Vec<Option<NodeStat>>, MultiFailure> {

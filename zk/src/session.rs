@@ -10,6 +10,7 @@ use zookeeper_client::{Client, SessionState as ClientState};
 use crate::connect::{ConnectString, ZkConfig, connect_once};
 use crate::error::ZkError;
 use crate::lane::Lanes;
+use crate::multi::Dialect;
 use crate::record::SessionId;
 use crate::watch::Subscribers;
 
@@ -60,11 +61,12 @@ impl SessionEvent {
 pub(crate) struct Session {
     pub(crate) client: Client,
     pub(crate) lanes: Arc<Lanes>,
+    pub(crate) dialect: Dialect,
     pub(crate) generation: u64,
 }
 
 impl Session {
-    fn new(
+    async fn open(
         client: Client,
         generation: u64,
         config: &ZkConfig,
@@ -77,11 +79,14 @@ impl Session {
             to.clone(),
             Arc::clone(subscribers),
         );
-        Session {
+        let session = Session {
             client,
             lanes: Arc::new(lanes),
+            dialect: Dialect::default(),
             generation,
-        }
+        };
+        session.learn_dialect().await;
+        session
     }
 
     pub(crate) fn id(&self) -> SessionId {
@@ -117,9 +122,13 @@ pub(crate) struct Sessions {
 
 impl Sessions {
     /// Takes over the first session and keeps it, and its successors, in a task of its own.
-    pub(crate) fn start(client: Client, config: ZkConfig, to: ConnectString) -> Arc<Sessions> {
+    pub(crate) async fn start(
+        client: Client,
+        config: ZkConfig,
+        to: ConnectString,
+    ) -> Arc<Sessions> {
         let subscribers = Arc::new(Subscribers::default());
-        let session = Session::new(client, 1, &config, &to, &subscribers);
+        let session = Session::open(client, 1, &config, &to, &subscribers).await;
         let sessions = Arc::new(Sessions {
             events: watch::Sender::new(session.connected()),
             current: watch::Sender::new(Current::Live(session.clone())),
@@ -203,7 +212,7 @@ async fn keep(sessions: Arc<Sessions>, first: Session, config: ZkConfig, to: Con
             return;
         };
         let next = generation.saturating_add(1);
-        session = Session::new(client, next, &config, &to, &sessions.subscribers);
+        session = Session::open(client, next, &config, &to, &sessions.subscribers).await;
         tracing::info!(generation = session.generation, id = %session.id(), "new ZooKeeper session");
         sessions
             .current

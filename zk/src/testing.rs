@@ -2,7 +2,7 @@
 //! with the process that started it, however that ends.
 //!
 //! It needs Java and ZooKeeper's jars: Debian's `zookeeper` package, or the environment variable
-//! `ZOOKEEPER_CLASSPATH` (as in `java -cp`).
+//! `ZOOKEEPER_CLASSPATH` (as in `java -cp`). `ZOOKEEPER_HEAP` is its memory, 128m if unset.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener};
@@ -33,7 +33,7 @@ const TICK_MS: u32 = 100;
 
 /// The shell keeps the server's life tied to ours: when we die, its standard input ends.
 const KEEPER: &str = r#"
-java -cp "$ZK_CLASSPATH" -Xmx128m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Xshare:auto \
+java -cp "$ZK_CLASSPATH" "-Xmx${ZOOKEEPER_HEAP:-128m}" -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Xshare:auto \
     -Djava.net.preferIPv4Stack=true -Dzookeeper.forceSync=no -Dzookeeper.preAllocSize=1024 \
     -Dzookeeper.admin.enableServer=false -Dzookeeper.extendedTypesEnabled=true \
     org.apache.zookeeper.server.quorum.QuorumPeerMain "$ZK_DIR/zoo.cfg" \

@@ -57,7 +57,7 @@ impl Zk {
         let own = OwnSessions::load(config.session_record.clone()).await;
         let in_flight = config.max_in_flight.max(BULK_IN_FLIGHT);
         let chroot = to.chroot.clone();
-        let sessions = Sessions::start(client, config, to);
+        let sessions = Sessions::start(client, config, to).await;
         Ok(Zk {
             inner: Arc::new(Inner {
                 sessions,

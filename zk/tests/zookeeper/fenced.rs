@@ -59,7 +59,9 @@ async fn write(
     zk.write_fenced(fence, writes)
         .await
         .into_iter()
-        .map(|outcome| outcome.map_err(|error| error.conflict().unwrap()))
+        .map(|outcome| {
+            outcome.map_err(|error| error.conflict().unwrap_or_else(|| panic!("{error}")))
+        })
         .collect()
 }
 
@@ -291,4 +293,58 @@ async fn writes_of_a_closed_client_were_not_stored() {
     );
     let other = connect(&connect_string).await;
     assert_eq!(other.controller(Watch::No).await.unwrap().holder, None);
+}
+
+/// By hand, in release mode: how fast a controller's state is written and loaded.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a measurement"]
+async fn the_state_of_a_large_cluster() {
+    const TOPICS: i32 = 10_000;
+    const PARTITIONS: i32 = 10;
+    let server = ottla_zk::testing::ZooKeeperServer::start().unwrap();
+    let zk = connect(&server.address()).await;
+    zk.create_top_level_paths().await.unwrap();
+    let fence = fence(&zk).await;
+    let names: Vec<TopicName> = (0..TOPICS)
+        .map(|n| format!("topic-{n:06}").into())
+        .collect();
+    let timed = std::time::Instant::now;
+    let started = timed();
+    let node = topic(PARTITIONS);
+    let creations = names.iter().map(|name| zk.create_topic(name, &node));
+    futures::future::join_all(creations).await;
+    println!("{TOPICS} topics created in {:?}", started.elapsed());
+    let all: Vec<TopicPartition> = names
+        .iter()
+        .flat_map(|name| (0..PARTITIONS).map(move |p| tp(name, p)))
+        .collect();
+    let started = timed();
+    let writes = all
+        .iter()
+        .map(|tp| create(&tp.topic, tp.partition))
+        .collect();
+    let outcomes = write(&zk, &fence, writes).await;
+    assert!(outcomes.iter().all(|outcome| *outcome == Ok(0)));
+    println!("{} states created in {:?}", all.len(), started.elapsed());
+    let started = timed();
+    let updates = all
+        .iter()
+        .map(|tp| update(&tp.topic, tp.partition, 0))
+        .collect();
+    let outcomes = write(&zk, &fence, updates).await;
+    assert!(outcomes.iter().all(|outcome| *outcome == Ok(1)));
+    println!("{} states updated in {:?}", all.len(), started.elapsed());
+    let other = connect(&server.address()).await;
+    let started = timed();
+    let names = other.topics(Watch::Arm).await.unwrap();
+    let nodes = other.topic_nodes(names, Watch::Arm).await.unwrap();
+    assert!(nodes.iter().all(|(_, node)| node.is_ok()));
+    println!(
+        "{TOPICS} topics loaded and watched in {:?}",
+        started.elapsed()
+    );
+    let started = timed();
+    let states = other.partition_states(all, Watch::No).await.unwrap();
+    assert!(states.iter().all(|(_, state)| matches!(state, Ok(Some(_)))));
+    println!("{} states loaded in {:?}", states.len(), started.elapsed());
 }

@@ -1,5 +1,8 @@
 //! The crate against a real ZooKeeper. One server, a chroot per test; tests that stop or freeze the
 //! server have one of their own.
+//!
+//! `ZOOKEEPER_CLASSPATH` runs them against another release. With 3.4 two of `lost_answers` fail, since
+//! they count requests, and those that expect version 1 of a registration.
 
 #![allow(
     clippy::unwrap_used,
