@@ -118,6 +118,8 @@ impl Zk {
             }
             old = None;
             let Some((found, stat)) = session.get(&at, None).await? else {
+                // It has just vanished, or ZooKeeper has been emptied.
+                session.ensure(path::BROKER_IDS).await?;
                 continue;
             };
             match stat.ephemeral_owner {

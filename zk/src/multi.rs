@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use zookeeper_client::{Acls, CreateMode, Error, MultiWriteError, MultiWriteResult};
 
-use crate::node::{Failure, NodeStat};
+use crate::node::{Failure, NodeStat, settled};
 use crate::session::Session;
 
 /// One operation of a multi.
@@ -172,7 +172,7 @@ impl Session {
         let options = mode.with_acls(Acls::anyone_all());
         match self.client.create(path, data, &options).await {
             Ok(_) => Ok(()),
-            Err(error) => Err(error.into()),
+            Err(error) => Err(settled(error).await),
         }
     }
 
@@ -201,7 +201,10 @@ impl Session {
         }
         match writer.commit().await {
             Ok(results) => Ok(results.into_iter().map(stat_of).collect()),
-            Err(MultiWriteError::RequestFailed { source }) => Err(source.into()),
+            Err(MultiWriteError::RequestFailed { source }) => Err(MultiFailure {
+                index: None,
+                failure: settled(source).await,
+            }),
             Err(MultiWriteError::OperationFailed { index, source }) => Err(MultiFailure {
                 index: Some(index),
                 failure: source.into(),

@@ -1,5 +1,7 @@
 //! Single nodes: read with retries, written once, in one session.
 
+use std::time::Duration;
+
 use zookeeper_client::{Acls, CreateMode, Error, Stat};
 
 use crate::error::{Conflict, MalformedZnode, WriteError, WriteResult, ZkError};
@@ -110,8 +112,12 @@ impl Failure {
     }
 }
 
+/// Before an operation with a lost answer is repeated. The crate holds requests back while it is
+/// disconnected, so this is only against a connection that breaks with every request.
+const REPEAT_PAUSE: Duration = Duration::from_millis(20);
+
 /// Fails, unless the read is to be repeated.
-fn repeat_or(error: Error, action: &'static str, path: &str) -> Result<(), ZkError> {
+async fn repeat_or(error: Error, action: &'static str, path: &str) -> Result<(), ZkError> {
     let refused = |source| ZkError::Refused {
         action,
         path: path.to_owned(),
@@ -120,13 +126,22 @@ fn repeat_or(error: Error, action: &'static str, path: &str) -> Result<(), ZkErr
     match error {
         // A reply that cannot be parsed would be the same again.
         Error::UnmarshalError { .. } => Err(refused(error)),
-        error => match Failure::from(error.clone()) {
+        error => match settled(error.clone()).await {
             Failure::Lost => Ok(()),
             Failure::Expired => Err(ZkError::SessionExpired),
             Failure::Conflict(_) => Err(refused(error)),
             Failure::Refused(source) => Err(refused(source)),
         },
     }
+}
+
+/// What an error means; a lost answer only after a pause.
+pub(crate) async fn settled(error: Error) -> Failure {
+    let failure = Failure::from(error);
+    if matches!(failure, Failure::Lost) {
+        tokio::time::sleep(REPEAT_PAUSE).await;
+    }
+    failure
 }
 
 /// What to do about an operation on behalf of a larger one whose answer was lost or refused.
@@ -144,8 +159,6 @@ pub(crate) fn stopped(error: WriteError, action: &'static str) -> ZkError {
     }
 }
 
-/// After a lost connection the crate holds requests back until it is connected again, so a
-/// repeated read does not spin.
 impl Session {
     /// Reads a node, and arms a watch on it, present or not, if `watch` says what its change means.
     pub(crate) async fn get(
@@ -160,7 +173,7 @@ impl Session {
             match self.client.get_data(path).await {
                 Ok((data, stat)) => return Ok(Some((data, stat.into()))),
                 Err(Error::NoNode) => return Ok(None),
-                Err(error) => repeat_or(error, "the reading", path)?,
+                Err(error) => repeat_or(error, "the reading", path).await?,
             }
         }
     }
@@ -186,9 +199,9 @@ impl Session {
                             return Ok(None);
                         }
                     }
-                    Err(error) => self.next_lane(&lane, bytes, error, path)?,
+                    Err(error) => self.next_lane(&lane, bytes, error, path).await?,
                 },
-                Err(error) => self.next_lane(&lane, bytes, error, path)?,
+                Err(error) => self.next_lane(&lane, bytes, error, path).await?,
             }
         }
     }
@@ -202,7 +215,7 @@ impl Session {
 
     /// After a failure: whether to try again, through another connection if one besides the main
     /// one has lost its session.
-    fn next_lane(
+    async fn next_lane(
         &self,
         lane: &Lane,
         bytes: usize,
@@ -213,7 +226,7 @@ impl Session {
         let lane_only = lane.client.state().is_terminated() && !self.client.state().is_terminated();
         match lane_only {
             true => Ok(()),
-            false => repeat_or(error, "the reading", path),
+            false => repeat_or(error, "the reading", path).await,
         }
     }
 
@@ -222,7 +235,7 @@ impl Session {
         loop {
             match self.client.check_stat(path).await {
                 Ok(stat) => return Ok(stat.map(NodeStat::from)),
-                Err(error) => repeat_or(error, "the reading", path)?,
+                Err(error) => repeat_or(error, "the reading", path).await?,
             }
         }
     }
@@ -241,7 +254,7 @@ impl Session {
             match self.client.list_children(path).await {
                 Ok(names) => return Ok(Some(names)),
                 Err(Error::NoNode) => return Ok(None),
-                Err(error) => repeat_or(error, "the listing", path)?,
+                Err(error) => repeat_or(error, "the listing", path).await?,
             }
         }
     }
@@ -262,7 +275,7 @@ impl Session {
                     lane.watches.release(bytes);
                     return Ok(None);
                 }
-                Err(error) => self.next_lane(&lane, bytes, error, path)?,
+                Err(error) => self.next_lane(&lane, bytes, error, path).await?,
             }
         }
     }
@@ -272,7 +285,7 @@ impl Session {
         let options = CreateMode::Persistent.with_acls(Acls::anyone_all());
         match self.client.create(path, data, &options).await {
             Ok(_) => Ok(()),
-            Err(error) => Err(Failure::from(error).of_write(path)),
+            Err(error) => Err(settled(error).await.of_write(path)),
         }
     }
 
@@ -281,7 +294,7 @@ impl Session {
         let options = CreateMode::PersistentSequential.with_acls(Acls::anyone_all());
         match self.client.create(prefix, data, &options).await {
             Ok((_, sequence)) => Ok(sequence.into_i64()),
-            Err(error) => Err(Failure::from(error).of_write(prefix)),
+            Err(error) => Err(settled(error).await.of_write(prefix)),
         }
     }
 
@@ -294,7 +307,7 @@ impl Session {
     ) -> WriteResult<NodeStat> {
         match self.client.set_data(path, data, expected).await {
             Ok(stat) => Ok(stat.into()),
-            Err(error) => Err(Failure::from(error).of_write(path)),
+            Err(error) => Err(settled(error).await.of_write(path)),
         }
     }
 
@@ -302,7 +315,7 @@ impl Session {
     pub(crate) async fn delete(&self, path: &str, expected: Option<i32>) -> WriteResult<()> {
         match self.client.delete(path, expected).await {
             Ok(()) => Ok(()),
-            Err(error) => Err(Failure::from(error).of_write(path)),
+            Err(error) => Err(settled(error).await.of_write(path)),
         }
     }
 

@@ -164,3 +164,10 @@ async fn a_broker_sees_its_own_node_vanish() {
     let event = tokio::time::timeout(PATIENCE, events.next()).await.unwrap();
     assert_eq!(event, WatchEvent::BrokerChanged(ONE));
 }
+
+#[tokio::test]
+async fn a_broker_registers_where_nothing_has_been_created() {
+    let zk = connect(&chroot()).await;
+    zk.register_broker(ONE, &registration(1)).await.unwrap();
+    assert_eq!(zk.broker_ids(Watch::No).await.unwrap(), [ONE]);
+}
