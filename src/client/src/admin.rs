@@ -251,12 +251,15 @@ impl Admin {
                 let response = broker.call_version(version, &request).await?;
                 let mut configs = Vec::new();
                 for result in response.results {
-                    ClientError::check(result.error_code, result.error_message.as_deref())?;
+                    let message = result.error_message.as_deref();
+                    if let Err(error) = ClientError::check(result.error_code, message) {
+                        return Ok(Err(error));
+                    }
                     configs.extend(result.configs);
                 }
-                Ok(configs)
+                Ok(Ok(configs))
             })
-            .await
+            .await?
     }
 
     /// Changes some keys of a resource and leaves the others alone (brokers from 2.3 on).
@@ -287,11 +290,11 @@ impl Admin {
             .retry(async || {
                 let broker = self.broker_for(resource).await?;
                 let response = broker.call(&request).await?;
-                response.responses.iter().try_for_each(|result| {
+                settle(response.responses.iter().try_for_each(|result| {
                     ClientError::check(result.error_code, result.error_message.as_deref())
-                })
+                }))
             })
-            .await
+            .await?
     }
 
     /// Removes the records before these offsets (-1: before the high watermark) and returns where
@@ -304,8 +307,18 @@ impl Admin {
         for (partition, offset) in offsets {
             let result = self
                 .cluster
-                .retry(async || self.delete_records_of(partition, *offset).await)
-                .await;
+                .retry(
+                    async || match self.delete_records_of(partition, *offset).await {
+                        // A typing error, most likely; it would be waited for in vain.
+                        Err(error) if error.code() == Some(ErrorCode::UnknownTopicOrPartition) => {
+                            Ok(Err(error))
+                        }
+                        Err(error) => Err(error),
+                        Ok(start) => Ok(Ok(start)),
+                    },
+                )
+                .await
+                .and_then(|settled| settled);
             results.insert(partition.clone(), result);
         }
         results

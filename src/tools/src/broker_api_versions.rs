@@ -66,7 +66,7 @@ fn title(node: &NodeView) -> String {
 fn ranges(versions: &BrokerVersions) -> Vec<(i16, Option<ApiVersionRange>)> {
     // Those of KRaft are for controllers only.
     let ours = ApiKey::ALL.iter().filter(|api| {
-        api.in_zookeeper_mode() || matches!(api.key(), 55 | 64 | 71 | 72 | 74..=79 | 83..=87)
+        api.in_zookeeper_mode() || matches!(api.key(), 55 | 64 | 71 | 72 | 74..=81 | 83..=87)
     });
     let mut keys: Vec<i16> = ours.map(|api| api.key()).collect();
     keys.extend(versions.ranges().keys());

@@ -109,17 +109,6 @@ async fn run(args: Args) -> Result<()> {
     let servers = args.bootstrap_server.as_deref().unwrap_or_default();
     let cluster = cli::connect(servers, &properties).await?;
     let mut consumer = Consumer::new(cluster.clone(), options);
-    match (begin, args.partition, &args.topic) {
-        (Begin::Offset(offset), Some(partition), Some(topic)) => {
-            consumer.assign(TopicPartition::new(topic.as_str(), partition), offset);
-        }
-        (Begin::Offset(_), _, _) => {}
-        (Begin::At(spec), _, _) => {
-            let partitions = partitions(&cluster, &args).await?;
-            let begins = partitions.into_iter().map(|p| (p, spec)).collect();
-            consumer.assign_at(&begins).await?;
-        }
-    }
     let mut count = 0;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
@@ -127,10 +116,39 @@ async fn run(args: Args) -> Result<()> {
         biased;
         _ = interrupt.recv() => Err(cli::Stopped(130).into()),
         _ = terminate.recv() => Err(cli::Stopped(143).into()),
-        outcome = print_records(&mut consumer, &args, &mut formatter, &mut count) => outcome,
+        outcome = consume(&cluster, &mut consumer, begin, &args, &mut formatter, &mut count) => outcome,
     };
     eprintln!("Processed a total of {count} messages");
     outcome
+}
+
+async fn consume(
+    cluster: &Cluster,
+    consumer: &mut Consumer,
+    begin: Begin,
+    args: &Args,
+    formatter: &mut Formatter,
+    count: &mut i64,
+) -> Result<()> {
+    match (begin, args.partition, &args.topic) {
+        (Begin::Offset(offset), Some(partition), Some(topic)) => {
+            consumer.assign(TopicPartition::new(topic.as_str(), partition), offset);
+        }
+        (Begin::Offset(_), _, _) => {}
+        (Begin::At(spec), _, _) => {
+            let waiting = partitions(cluster, args);
+            let partitions = match args.patience() {
+                None => waiting.await?,
+                Some(patience) => match timeout(patience, waiting).await {
+                    Ok(partitions) => partitions?,
+                    Err(_) => return Ok(()),
+                },
+            };
+            let begins = partitions.into_iter().map(|p| (p, spec)).collect();
+            consumer.assign_at(&begins).await?;
+        }
+    }
+    print_records(consumer, args, formatter, count).await
 }
 
 async fn print_records(
@@ -143,10 +161,7 @@ async fn print_records(
         .max_messages
         .filter(|max| *max >= 0)
         .unwrap_or(i64::MAX);
-    let patience = args
-        .timeout_ms
-        .and_then(|ms| u64::try_from(ms).ok())
-        .map(Duration::from_millis);
+    let patience = args.patience();
     let mut out = BufWriter::new(io::stdout().lock());
     while *count < max {
         let records = match patience {
@@ -279,6 +294,12 @@ impl Args {
                 ))),
             },
         }
+    }
+
+    /// How long to wait for something to print; without end if none.
+    fn patience(&self) -> Option<Duration> {
+        let ms = u64::try_from(self.timeout_ms?).ok()?;
+        Some(Duration::from_millis(ms))
     }
 
     fn properties(&self) -> Result<Properties> {
