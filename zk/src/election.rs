@@ -61,7 +61,8 @@ impl Zk {
         })
     }
 
-    /// Stands for controller. Whatever the outcome, a watch on `/controller` is armed.
+    /// Stands for controller. Whatever the outcome, a watch on `/controller` is armed; after a victory
+    /// it fires once for the node that was just created.
     ///
     /// A node that a session of ours has left behind, of this process or of the one before it, is
     /// replaced within the election. So the caller must not stand while it is controller: it would

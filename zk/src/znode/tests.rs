@@ -63,6 +63,14 @@ fn broker_registrations() {
             ..broker(RegistrationVersion::V5, vec![plain("127.0.0.1", 39545)])
         },
     );
+    golden(
+        r#"{"features":{},"listener_security_protocol_map":{"PLAINTEXT":"PLAINTEXT"},"endpoints":["PLAINTEXT://127.0.0.1:40665"],"rack":"r2","jmx_port":-1,"port":40665,"host":"127.0.0.1","version":5,"timestamp":"1795259686603"}"#,
+        &BrokerRegistration {
+            timestamp_ms: 1_795_259_686_603,
+            rack: Some("r2".to_owned()),
+            ..broker(RegistrationVersion::V5, vec![plain("127.0.0.1", 40665)])
+        },
+    );
     reads(
         r#"{"jmx_port":-1,"timestamp":"1416000000000","host":"h1","version":1,"port":9092}"#,
         &BrokerRegistration {
