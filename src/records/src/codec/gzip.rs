@@ -13,7 +13,6 @@ const FLAG_HEADER_CRC: u8 = 0x02;
 const FLAG_EXTRA: u8 = 0x04;
 const FLAG_NAME: u8 = 0x08;
 const FLAG_COMMENT: u8 = 0x10;
-const RESERVED_FLAGS: u8 = 0xe0;
 
 /// The inflate state of a thread.
 #[derive(Default)]
@@ -141,9 +140,6 @@ fn after_header(bytes: &[u8]) -> Result<&[u8], DecompressError> {
     let [0x1f, 0x8b, 8, flags, ..] = *head else {
         return Err(DecompressError::Malformed);
     };
-    if flags & RESERVED_FLAGS != 0 {
-        return Err(DecompressError::Malformed);
-    }
     if flags & FLAG_EXTRA != 0 {
         let (len, after) = rest
             .split_first_chunk::<2>()

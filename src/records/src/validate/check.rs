@@ -115,7 +115,11 @@ impl<'a> Walk<'a> {
         Walk {
             header,
             rules,
-            earliest: rules.now_ms.saturating_sub(rules.timestamp_before_max_ms),
+            // The defaults, which mean no bound.
+            earliest: match rules.timestamp_before_max_ms {
+                i64::MAX => i64::MIN,
+                before => rules.now_ms.saturating_sub(before),
+            },
             latest: rules.now_ms.saturating_add(rules.timestamp_after_max_ms),
             index: 0,
             max_timestamp: NO_TIMESTAMP,

@@ -30,10 +30,10 @@ use crate::rules::{AppendRules, TargetCompression};
 /// lock: checksums, sizes, structure, timestamps,
 /// recompression and format conversion.
 ///
-/// One v2 batch that can stay as it is costs no allocation. Stricter than Kafka in one point: the
-/// length of each record of a compressed batch
-/// must match its fields, since a batch that fails there is stored by Kafka but can be read by
-/// nobody.
+/// One v2 batch that can stay as it is costs no allocation. Stricter than Kafka in what no client
+/// sends and nobody could read: the length of each record of a compressed batch must match its
+/// fields, key and value of a message must lie inside it, and a coordinator's batch must announce
+/// as many offsets as records.
 ///
 /// # Errors
 /// See [`InvalidRecords`].
