@@ -1,6 +1,7 @@
 //! What goes into a partition and what comes out of it.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use ottla_metadata::{BrokerId, LeaderEpoch, Millis, Offset};
 use smallvec::SmallVec;
@@ -113,7 +114,7 @@ pub enum Event {
         outcome: StoreOutcome,
     },
     /// The set of live brokers changed.
-    LiveBrokers(BTreeSet<BrokerId>),
+    LiveBrokers(Arc<BTreeSet<BrokerId>>),
     /// Settings changed.
     RulesChanged(Rules),
     /// Time passed: deadlines and lag are looked at.

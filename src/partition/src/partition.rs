@@ -221,7 +221,7 @@ impl Partition {
                 self.isr_stored(now, leader_epoch, expected, outcome, actions);
             }
             Event::LiveBrokers(live) => {
-                self.live = Arc::new(live);
+                self.live = live;
                 self.raise_high_watermark(now, actions);
                 self.complete_deletions(actions);
             }

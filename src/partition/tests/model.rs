@@ -2,6 +2,7 @@
 //! the watermark never goes back while leadership lasts, and every waiter is told exactly once.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use ottla_metadata::BrokerId;
 use ottla_partition::{
@@ -126,7 +127,7 @@ impl Model {
                 let live = BROKERS
                     .into_iter()
                     .filter(|id| *id == 0 || bits >> id & 1 == 1);
-                Some(Event::LiveBrokers(live.map(BrokerId).collect()))
+                Some(Event::LiveBrokers(Arc::new(live.map(BrokerId).collect())))
             }
             Op::MinIsr(min) => {
                 self.min_isr = *min;

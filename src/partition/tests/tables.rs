@@ -1,6 +1,7 @@
 //! The rules one by one, as text: events in, actions out.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use ottla_metadata::BrokerId;
 use ottla_partition::{
@@ -37,7 +38,7 @@ fn leader(replicas: &[i32], isr: &[i32], rules: Rules, log_end: i64) -> Partitio
     check(
         &mut partition,
         0,
-        Event::LiveBrokers(replicas.iter().map(|id| BrokerId(*id)).collect()),
+        Event::LiveBrokers(Arc::new(replicas.iter().map(|id| BrokerId(*id)).collect())),
         "",
     );
     let leadership = leadership(5, 1, replicas, isr);
@@ -293,7 +294,7 @@ fn deletions_wait_for_every_live_replica() {
     check(
         &mut p,
         1,
-        Event::LiveBrokers(BTreeSet::from([BrokerId(0)])),
+        Event::LiveBrokers(Arc::new(BTreeSet::from([BrokerId(0)]))),
         "ok 2",
     );
     assert_eq!(p.low_watermark(), Some(4));

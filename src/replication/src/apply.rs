@@ -37,13 +37,14 @@ pub struct ReplicaStop {
     pub delete: bool,
 }
 
+type Live = Arc<BTreeSet<BrokerId>>;
 type Answers = Vec<(TopicPartition, Result<(), ReplicaError>)>;
 
 impl ReplicaManager {
     /// Takes over leaderships (`ReplicaManager.becomeLeaderOrFollower`). Controller and broker
     /// epochs have been checked. Creates logs, so it may block.
     pub fn apply_leader_and_isr(&self, assignments: Vec<Assignment>) -> Answers {
-        let live: BTreeSet<BrokerId> = self.image.load().brokers.keys().copied().collect();
+        let live: Live = Arc::new(self.image.load().brokers.keys().copied().collect());
         let mut changes = Vec::new();
         let mut answers = Vec::with_capacity(assignments.len());
         for assignment in assignments {
@@ -55,13 +56,15 @@ impl ReplicaManager {
             answers.push((partition, result));
         }
         self.registry.change(changes);
+        let applied = answers.iter().filter(|(_, result)| result.is_ok()).count();
+        tracing::info!(applied, of = answers.len(), "leaderships applied");
         answers
     }
 
     fn apply(
         &self,
         assignment: Assignment,
-        live: &BTreeSet<BrokerId>,
+        live: &Live,
         changes: &mut Vec<(TopicPartition, Option<Hosted>)>,
     ) -> Result<(), ReplicaError> {
         let TopicPartition { topic, partition } = &assignment.partition;
@@ -93,11 +96,7 @@ impl ReplicaManager {
     }
 
     /// Opens the log, creating it if it is not there, and gives it a brain.
-    fn open(
-        &self,
-        assignment: &Assignment,
-        live: &BTreeSet<BrokerId>,
-    ) -> Result<Arc<Replica>, ReplicaError> {
+    fn open(&self, assignment: &Assignment, live: &Live) -> Result<Arc<Replica>, ReplicaError> {
         let partition = &assignment.partition;
         let rules = self.topic_rules(&partition.topic);
         // It may lie in a directory that failed; a second one would lose its records.
@@ -117,12 +116,12 @@ impl ReplicaManager {
         let brain = Partition::new(self.broker, self.brain_rules(&rules), end, high_watermark);
         let replica = Replica::new(log, assignment.topic_id, rules, brain);
         let replica = Arc::new(replica);
-        self.step(&replica, Event::LiveBrokers(live.clone()));
+        self.step(&replica, Event::LiveBrokers(Arc::clone(live)));
         Ok(replica)
     }
 
     /// Changes the role. Nobody appends meanwhile, and whoever reads or waits looks again.
-    fn assign(&self, replica: &Replica, assignment: Assignment, live: &BTreeSet<BrokerId>) {
+    fn assign(&self, replica: &Replica, assignment: Assignment, live: &Live) {
         let Assignment {
             partition,
             leader,
@@ -157,7 +156,7 @@ impl ReplicaManager {
         state.readers.forget_unseen();
         drop(state);
         self.finish(replica, aftermath);
-        tracing::info!(%partition, ?leader, leader_epoch, log_end, "leadership applied");
+        tracing::debug!(%partition, ?leader, leader_epoch, log_end, "leadership applied");
     }
 
     /// Stops replicas, and deletes them where asked (`ReplicaManager.stopReplicas`). Renames

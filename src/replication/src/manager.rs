@@ -191,8 +191,9 @@ impl ReplicaManager {
 
     /// Tells every replica which brokers live.
     pub fn update_live_brokers(&self, live: &BTreeSet<BrokerId>) {
+        let live = Arc::new(live.clone());
         for replica in self.registry.online() {
-            self.step(&replica, Event::LiveBrokers(live.clone()));
+            self.step(&replica, Event::LiveBrokers(Arc::clone(&live)));
         }
     }
 
