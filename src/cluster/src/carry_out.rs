@@ -166,12 +166,20 @@ impl Driver {
 
     /// Reads everything that a new controller has to know, arming all watches.
     async fn load(&mut self, fence: Fence) -> Result<(), Stop> {
-        self.set_up_features().await?;
-        let zk = self.shared.zk.clone();
-        zk.clear_notifications(&convert::fence(fence)).await?;
-        zk.isr_changes(Watch::Arm).await?;
-        zk.log_dir_events(Watch::Arm).await?;
-        let brokers = self.registered_brokers().await?;
+        let zk = &self.shared.zk;
+        let clear_notifications = async {
+            zk.clear_notifications(&convert::fence(fence)).await?;
+            zk.isr_changes(Watch::Arm).await?;
+            zk.log_dir_events(Watch::Arm).await?;
+            Ok(())
+        };
+        // Marks before topics: a topic that is seen marked is then seen to exist.
+        let ((), (), brokers, deletions) = tokio::try_join!(
+            self.set_up_features(),
+            clear_notifications,
+            self.registered_brokers(),
+            zk.topics_to_delete(Watch::Arm),
+        )?;
         let names = zk.topics(Watch::Arm).await?;
         let topics = self.topic_nodes(names).await?;
         let partitions = partitions(&topics);
@@ -184,7 +192,7 @@ impl Driver {
             brokers,
             topics,
             states: states.collect(),
-            deletions: zk.topics_to_delete(Watch::Arm).await?.into_iter().collect(),
+            deletions: deletions.into_iter().collect(),
             unclean: self.unclean.clone(),
         };
         tracing::info!(

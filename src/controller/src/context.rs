@@ -23,8 +23,6 @@ pub(crate) struct Context {
     pub(crate) topics: BTreeMap<TopicName, Topic>,
     /// Names under `/admin/delete_topics` as last listed.
     pub(crate) marked: BTreeSet<TopicName>,
-    /// Topics that are being read.
-    pub(crate) reading: BTreeSet<TopicName>,
     /// Where unclean election is allowed.
     pub(crate) unclean: UncleanElection,
 }

@@ -275,9 +275,6 @@ impl Active {
             self.attend_deletion(&mut step, &topic);
         }
         self.answer_shutdowns(&mut step);
-        self.context
-            .reading
-            .extend(step.read_topics.iter().cloned());
 
         let mut actions = Vec::new();
         step.batch

@@ -14,7 +14,7 @@ use crate::{Action, Answered, PartitionState, ReplicaState, StoreOutcome};
 impl Active {
     /// The names under `/admin/delete_topics` (`processTopicDeletion`).
     pub(crate) fn deletions_listed(&mut self, step: &mut Step, names: BTreeSet<TopicName>) {
-        let mut unwanted = Vec::new();
+        let mut refused = Vec::new();
         for name in &names {
             match self.context.topics.get_mut(name) {
                 Some(topic) if self.settings.delete_topics => {
@@ -25,18 +25,27 @@ impl Active {
                     });
                     step.deletions.insert(Arc::clone(name));
                 }
-                None if self.context.reading.contains(name) || step.read_topics.contains(name) => {}
-                Some(_) | None => unwanted.push(Arc::clone(name)),
+                Some(_) => refused.push(Arc::clone(name)),
+                // It may have been created a moment ago: the mark goes only if it is not there.
+                None => {
+                    step.read_topics.insert(Arc::clone(name));
+                }
             }
         }
         self.context.marked = names;
-        if !unwanted.is_empty() {
-            for name in &unwanted {
-                self.context.marked.remove(name);
-            }
-            step.actions
-                .push(Action::RemoveDeletionMarks(self.fence, unwanted));
+        self.remove_marks(step, refused);
+    }
+
+    /// Deletes marks that no deletion will.
+    pub(crate) fn remove_marks(&mut self, step: &mut Step, names: Vec<TopicName>) {
+        if names.is_empty() {
+            return;
         }
+        for name in &names {
+            self.context.marked.remove(name);
+        }
+        step.actions
+            .push(Action::RemoveDeletionMarks(self.fence, names));
     }
 
     /// Brings a deletion as far as it gets now.

@@ -32,12 +32,22 @@ impl Active {
     }
 
     pub(crate) fn topics_read(&mut self, step: &mut Step, reads: Vec<TopicRead>) {
+        let mut missing = Vec::new();
+        let mut marked = false;
         for read in reads {
-            self.context.reading.remove(&read.topic);
+            if self.context.marked.contains(&read.topic) {
+                match read.node {
+                    Read::Found(_) => marked = true,
+                    Read::Missing => missing.push(Arc::clone(&read.topic)),
+                    Read::Garbled => {}
+                }
+            }
             self.topic_read(step, read);
         }
-        // Marks of topics that were not known yet when the marks were listed.
-        self.deletions_listed(step, self.context.marked.clone());
+        self.remove_marks(step, missing);
+        if marked {
+            self.deletions_listed(step, self.context.marked.clone());
+        }
     }
 
     /// One topic's node as it is now (`processTopicChange`, `processPartitionModifications`).
@@ -151,6 +161,10 @@ impl Active {
             if !topic.is_gone() {
                 step.batch.forget(tp, topic.id);
             }
+        }
+        if self.context.marked.contains(name) {
+            // The mark was for the topic that is gone, not for one that may take its name.
+            self.remove_marks(step, vec![Arc::clone(name)]);
         }
     }
 }
