@@ -1,6 +1,6 @@
 //! Live brokers: reading their registrations, and making ours.
 
-use ottla_metadata::{BrokerId, BrokerInfo};
+use ottla_metadata::{BrokerId, BrokerInfo, Millis};
 
 use crate::error::{RegisterError, WriteResult, ZkError};
 use crate::multi::Op;
@@ -251,7 +251,47 @@ fn id_taken(id: BrokerId, found: &[u8], owner: Option<SessionId>) -> RegisterErr
     RegisterError::IdTaken {
         id,
         address,
-        registered: holder.map_or_else(|| "?".to_owned(), |h| h.timestamp_ms.to_string()),
+        registered: holder.map_or_else(|| "?".to_owned(), |h| utc(h.timestamp_ms)),
         owner: owner.unwrap_or(SessionId(0)),
+    }
+}
+
+/// A time for people: `2026-11-21T10:13:37Z`, by the proleptic Gregorian calendar.
+fn utc(ms: Millis) -> String {
+    let seconds = ms.div_euclid(1000);
+    let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
+    // Counted from the first of March of the year 0, so that leap days come last.
+    let days = days + 719_468;
+    let (era, day) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    let (month, carry) = if month < 10 {
+        (month + 3, 0)
+    } else {
+        (month - 9, 1)
+    };
+    let year = era * 400 + year + carry;
+    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::utc;
+
+    #[test]
+    fn times_are_shown_for_people() {
+        let check = |ms: i64, text: &str| assert_eq!(utc(ms), text);
+        check(0, "1970-01-01T00:00:00Z");
+        check(1_700_000_000_001, "2023-11-14T22:13:20Z");
+        check(951_782_400_000, "2000-02-29T00:00:00Z");
+        check(951_868_800_000, "2000-03-01T00:00:00Z");
+        check(4_102_444_799_999, "2099-12-31T23:59:59Z");
+        check(-1, "1969-12-31T23:59:59Z");
+        // Whatever a node holds.
+        utc(i64::MAX);
+        utc(i64::MIN);
     }
 }

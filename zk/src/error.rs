@@ -172,7 +172,7 @@ pub enum RegisterError {
         id: BrokerId,
         /// `host:port` of the holder, or what could be found of it.
         address: String,
-        /// When the holder registered, in milliseconds since the Unix epoch as text.
+        /// When the holder registered, in UTC.
         registered: String,
         /// The holder's session.
         owner: SessionId,

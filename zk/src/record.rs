@@ -46,6 +46,8 @@ pub trait SessionRecord: Send + Sync {
 pub(crate) struct OwnSessions {
     record: Option<Arc<dyn SessionRecord>>,
     known: Mutex<Vec<SessionId>>,
+    /// Held while a session is being recorded.
+    adding: tokio::sync::Mutex<()>,
 }
 
 impl OwnSessions {
@@ -64,6 +66,7 @@ impl OwnSessions {
         OwnSessions {
             record,
             known: Mutex::new(known),
+            adding: tokio::sync::Mutex::default(),
         }
     }
 
@@ -75,24 +78,20 @@ impl OwnSessions {
     /// Records a session before the first node is created with it: a crash between the two leaves
     /// a session id too many in the record, never one too few.
     pub(crate) async fn add(&self, session: SessionId) -> io::Result<()> {
-        let text = {
-            let mut known = self.known.lock();
-            if known.contains(&session) {
-                return Ok(());
-            }
-            known.push(session);
-            let surplus = known.len().saturating_sub(REMEMBERED);
-            known.drain(..surplus);
-            render(&known)
-        };
-        let Some(record) = self.record.clone() else {
+        let _adding = self.adding.lock().await;
+        if self.contains(session) {
             return Ok(());
-        };
-        let stored = blocking(move || record.store(&text)).await;
-        if stored.is_err() {
-            self.known.lock().retain(|known| *known != session);
         }
-        stored
+        let mut sessions = self.known.lock().clone();
+        sessions.push(session);
+        let surplus = sessions.len().saturating_sub(REMEMBERED);
+        sessions.drain(..surplus);
+        if let Some(record) = self.record.clone() {
+            let text = render(&sessions);
+            blocking(move || record.store(&text)).await?;
+        }
+        *self.known.lock() = sessions;
+        Ok(())
     }
 }
 
@@ -132,5 +131,31 @@ mod tests {
         let sessions = [SessionId(1), SessionId(-2), SessionId(i64::MAX)];
         assert_eq!(parse(&render(&sessions)), sessions);
         assert_eq!(parse("garbage\n0xzz\n0x5\n"), [SessionId(5)]);
+    }
+
+    /// A disk that fails.
+    struct Broken;
+
+    impl SessionRecord for Broken {
+        fn load(&self) -> io::Result<Option<String>> {
+            Err(io::Error::other("broken"))
+        }
+
+        fn store(&self, _: &str) -> io::Result<()> {
+            Err(io::Error::other("broken"))
+        }
+    }
+
+    #[tokio::test]
+    async fn only_the_last_sessions_are_kept_and_only_recorded_ones() {
+        let own = OwnSessions::load(None).await;
+        for id in 0..20 {
+            own.add(SessionId(id)).await.unwrap();
+        }
+        assert!(!own.contains(SessionId(11)));
+        assert!(own.contains(SessionId(12)) && own.contains(SessionId(19)));
+        let own = OwnSessions::load(Some(Arc::new(Broken))).await;
+        assert!(own.add(SessionId(1)).await.is_err());
+        assert!(!own.contains(SessionId(1)));
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ottla_metadata::TopicName;
 use ottla_zk::znode::{PreferredElection, Reassignment, TopicZnode};
-use ottla_zk::{Watch, WatchEvent, WatchEvents};
+use ottla_zk::{SessionEvent, Watch, WatchEvent, WatchEvents};
 
 use crate::{ONE, PATIENCE, chroot, connect, fresh, registration};
 
@@ -155,7 +155,10 @@ async fn thousands_of_watches_survive_a_reconnection() {
     futures::future::join_all(creations).await;
     zk.topic_nodes(names.clone(), Watch::Arm).await.unwrap();
     let mut events = zk.watch_events();
+    let mut session = zk.session();
     server.stop();
+    let lost = session.wait_for(|event| matches!(event, SessionEvent::Disconnected { .. }));
+    tokio::time::timeout(PATIENCE, lost).await.unwrap().unwrap();
     server.restart().unwrap();
     for name in [&names[0], &names[TOPICS / 2], &names[TOPICS - 1]] {
         zk.update_topic(name, &TopicZnode::default(), None)
