@@ -2,6 +2,7 @@
 //! same; elsewhere the error's own words do.
 
 use ottla_cluster::{CreatePartitionsError, CreateTopicError};
+use ottla_metadata::{InvalidTopicName, MAX_TOPIC_NAME_LENGTH};
 
 /// Why a topic was not created; Kafka gives no text for some codes.
 pub(crate) fn create_topic(name: &str, error: &CreateTopicError) -> Option<String> {
@@ -22,8 +23,8 @@ pub(crate) fn create_topic(name: &str, error: &CreateTopicError) -> Option<Strin
         CreateTopicError::InvalidReplicationFactor { asked, available } => {
             format!("Replication factor: {asked} larger than available brokers: {available}.")
         }
-        CreateTopicError::InvalidName(_)
-        | CreateTopicError::Reserved(_)
+        CreateTopicError::InvalidName(error) => invalid_topic_name(error),
+        CreateTopicError::Reserved(_)
         | CreateTopicError::CountsAndAssignment
         | CreateTopicError::InvalidAssignment(_)
         | CreateTopicError::Store(_) => error.to_string(),
@@ -50,6 +51,21 @@ pub(crate) fn create_partitions(name: &str, error: &CreatePartitionsError) -> Op
         | CreatePartitionsError::InvalidAssignment(_)
         | CreatePartitionsError::Store(_) => error.to_string(),
     })
+}
+
+/// A name that no topic can have.
+pub(crate) fn invalid_topic_name(error: &InvalidTopicName) -> String {
+    let fault = match error {
+        InvalidTopicName::Empty => "it is empty".to_owned(),
+        InvalidTopicName::Dots => "'.' and '..' are not allowed".to_owned(),
+        InvalidTopicName::TooLong(length) => {
+            format!("it has {length} characters, at most {MAX_TOPIC_NAME_LENGTH} are allowed")
+        }
+        InvalidTopicName::BadCharacter(name) => {
+            format!("'{name}' has a character other than ASCII letters, digits, '.', '_' and '-'")
+        }
+    };
+    format!("Topic name is invalid: {fault}")
 }
 
 /// A topic that was named and does not exist.

@@ -184,9 +184,19 @@ fn result(
     let result = CreatableTopicResult::default().with_name(topic.name.clone());
     match outcome {
         Err(error) => {
+            // A topic whose leaders were late is there all the same.
+            let image = context.cluster.image();
+            let late = error.code == ErrorCode::RequestTimedOut;
+            let id = image
+                .topic(&topic.name)
+                .filter(|_| late)
+                .map(|topic| topic.id);
             let (code, message) = ApiError::parts(Err(error));
-            let result = result.with_error_code(code).with_error_message(message);
-            result.with_configs(Some(Vec::new()))
+            result
+                .with_topic_id(uuid(id.unwrap_or_default()))
+                .with_error_code(code)
+                .with_error_message(message)
+                .with_configs(Some(Vec::new()))
         }
         Ok(created) => {
             let configs = match version >= 5 {
@@ -194,6 +204,7 @@ fn result(
                 false => Vec::new(),
             };
             result
+                .with_error_message(None)
                 .with_topic_id(uuid(created.id))
                 .with_num_partitions(created.partitions)
                 .with_replication_factor(created.replication_factor)

@@ -15,8 +15,8 @@ use ottla_protocol::{ApiKey, ErrorCode};
 use crate::api_table::{Api, versions};
 use crate::config_resource::ResourceType;
 use crate::context::Context;
-use crate::reply;
 use crate::words::{ApiError, text};
+use crate::{messages, reply};
 
 pub(crate) static API: Api = Api {
     key: ApiKey::DescribeConfigs,
@@ -65,7 +65,8 @@ fn describe(
     match ResourceType::from_code(resource.resource_type) {
         Some(ResourceType::Topic) => {
             validate_topic_name(name).map_err(|error| {
-                ApiError::new(ErrorCode::InvalidTopicException, error.to_string())
+                let message = messages::invalid_topic_name(&error);
+                ApiError::new(ErrorCode::InvalidTopicException, message)
             })?;
             if context.cluster.image().topic(name).is_none() {
                 let (code, message) = (ErrorCode::UnknownTopicOrPartition, None);
@@ -133,7 +134,8 @@ fn result(
     let entries = entries.into_iter().filter(wanted);
     DescribeConfigsResult::default()
         .with_error_code(code)
-        .with_error_message(message)
+        // Empty where others have null: old clients read it without asking whether it is there.
+        .with_error_message(Some(message.unwrap_or_default()))
         .with_resource_type(resource.resource_type)
         .with_resource_name(resource.resource_name.clone())
         .with_configs(entries.map(|entry| entry_result(entry, shape)).collect())

@@ -74,21 +74,24 @@ enum Wanted {
 }
 
 impl Wanted {
-    /// Before version 12, names must be there and ids must not. An id anywhere makes all names of
-    /// the request void, as in Kafka.
+    /// Before version 12, names must be there and ids must not; later, one of the two. An id
+    /// anywhere makes all names of the request void, as in Kafka.
     fn read(message: &MetadataRequest, version: i16) -> Result<Wanted, Box<MetadataResponse>> {
         let topics = match &message.topics {
             None => return Ok(Wanted::All),
             Some(topics) if topics.is_empty() && version == 0 => return Ok(Wanted::All),
             Some(topics) => topics,
         };
-        let nameless = topics.iter().any(|topic| topic.name.is_none());
+        let nameless = topics.iter().any(|topic| {
+            let has_id = version >= 12 && !topic_id(&topic.topic_id).is_zero();
+            topic.name.is_none() && !has_id
+        });
         let ids: BTreeSet<TopicId> = topics
             .iter()
             .map(|topic| topic_id(&topic.topic_id))
             .collect();
         let ids: Vec<_> = ids.into_iter().filter(|id| !id.is_zero()).collect();
-        if version < 12 && (nameless || !ids.is_empty()) {
+        if nameless || (version < 12 && !ids.is_empty()) {
             return Err(Box::new(refused(message)));
         }
         if !ids.is_empty() {

@@ -49,6 +49,7 @@ async fn which_topics_are_meant() {
     };
     check(12, &by_id(2), "b:0").await;
     check(12, &by_id(7), "-:100").await;
+    check(12, &by_id(0), ":42").await;
     let named = MetadataRequestTopic::default().with_name(Some(topic_name("a")));
     let early = named.with_topic_id(uuid(TopicId([1; 16])));
     check(
