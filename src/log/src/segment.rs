@@ -341,7 +341,6 @@ impl Segment {
         indexes
             .time
             .truncate(&self.place, keep(times.map(|(number, _)| number)))?;
-        // As in Kafka the maximum falls back to the last entry, which may be below the truth.
         indexes.largest = None;
         indexes.bytes_since_entry = 0;
         drop(indexes);
@@ -353,6 +352,27 @@ impl Segment {
             .disk()
             .set_len(&*self.file()?, &named, position)?;
         self.size.store(position, Ordering::Release);
+        self.find_largest_timestamp()
+    }
+
+    /// Looks through the batches that no time index entry covers for a larger timestamp: without
+    /// it a search by time could pass the segment by.
+    fn find_largest_timestamp(&self) -> Result<(), StorageError> {
+        let mut largest = self.largest_timestamp()?;
+        let start = self.floor_position(largest.1)?;
+        let file = self.file()?;
+        let mut headers = Headers::new(&self.place, &file, start, self.size());
+        loop {
+            match headers.next() {
+                Ok(Some((_, header))) if header.max_timestamp() > largest.0 => {
+                    largest = (header.max_timestamp(), header.last_offset());
+                }
+                Ok(Some(_)) => {}
+                Ok(None) | Err(ScanError::Corrupt { .. }) => break,
+                Err(ScanError::Storage(e)) => return Err(e),
+            }
+        }
+        self.lock_indexes()?.largest = Some(largest);
         Ok(())
     }
 

@@ -33,8 +33,10 @@ impl Log {
             if segment.age_timestamp()? < timestamp {
                 continue;
             }
-            let found = self.search_segment(segment, timestamp, start)?;
-            return Ok(found.filter(|found| found.offset < upper_bound));
+            // The record may lie below the log start; Kafka then gives up, we look further.
+            if let Some(found) = self.search_segment(segment, timestamp, start)? {
+                return Ok(Some(found).filter(|found| found.offset < upper_bound));
+            }
         }
         Ok(None)
     }

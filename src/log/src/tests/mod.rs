@@ -1,4 +1,5 @@
 //! Whole logs on real directories.
 
 mod basics;
+mod model;
 mod support;
