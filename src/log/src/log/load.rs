@@ -8,7 +8,7 @@ use std::sync::{Arc, Weak};
 use arc_swap::ArcSwap;
 use ottla_metadata::{Millis, Offset, TopicId, TopicPartition};
 use parking_lot::{Condvar, Mutex};
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use super::flush::FlushState;
 use super::producers::Rebuild;
@@ -151,6 +151,7 @@ impl Loading {
             }
             let cut = self.recover_segment(index, &segment)?;
             index += 1;
+            self.tell_of_hole(index);
             if cut > 0 && index >= unflushed {
                 self.drop_segments_from(index)?;
             }
@@ -182,6 +183,18 @@ impl Loading {
         self.epochs_dirty |= recovered.epochs_changed;
         self.producers.take_snapshot(&self.request.home)?;
         Ok(recovered.cut)
+    }
+
+    /// After a power cut a segment may have lost its end although a later one is there. Kafka keeps
+    /// what is there, and so do we; compaction leaves the same picture.
+    fn tell_of_hole(&self, next: usize) {
+        let compacted = self.request.config.cleanup_policy.compact;
+        let end = self.producers.end();
+        if let Some(next) = self.segments.get(next).map(|s| s.base()) {
+            if next > end && !compacted {
+                error!(partition = %self.request.partition, from = end, to = next, "records are missing between two segments");
+            }
+        }
     }
 
     fn drop_segments_from(&mut self, index: usize) -> Result<(), StorageError> {

@@ -109,18 +109,6 @@ impl Log {
             .expire(now, self.shared.producer_expiration_ms);
     }
 
-    /// The offsets of the producer snapshots on disk, for tests.
-    #[cfg(test)]
-    pub(crate) fn snapshot_offsets(&self) -> Vec<Offset> {
-        self.hot
-            .lock()
-            .producers
-            .snapshots()
-            .iter()
-            .copied()
-            .collect()
-    }
-
     pub(super) fn rebuilt(
         rebuild: &Rebuild<'_>,
         producers: &mut Producers,

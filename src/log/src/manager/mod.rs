@@ -180,6 +180,12 @@ impl LogManager {
         self.get(partition).map_or(0, |log| log.high_watermark())
     }
 
+    /// Leaves background work to the caller.
+    #[cfg(test)]
+    pub(crate) fn stop_background(&self) {
+        self.shared.background.stop();
+    }
+
     fn logs_on<'a>(&self, disk: &'a Disk) -> impl Iterator<Item = Arc<Log>> + use<'a> {
         let mut logs = self.logs();
         logs.retain(|log| log.parent_dir() == disk.root());

@@ -1,5 +1,6 @@
 //! Whole logs on real directories.
 
 mod basics;
+mod crash;
 mod model;
 mod support;

@@ -218,7 +218,7 @@ fn run(ops: Vec<Op>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 40, max_shrink_iters: 300, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 200, max_shrink_iters: 300, ..ProptestConfig::default() })]
     #[test]
     fn a_log_does_what_its_model_does(ops in prop::collection::vec(op(), 1..80)) {
         run(ops);

@@ -25,10 +25,15 @@ pub(super) fn partition() -> TopicPartition {
     TopicPartition::new("topic", 0)
 }
 
+/// A temporary directory, in memory where the system has that: these tests sync a lot.
+pub(super) fn tempdir() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").unwrap_or_else(|_| tempfile::tempdir().unwrap())
+}
+
 impl Fixture {
     pub(super) fn new(config: LogConfig) -> Fixture {
         let mut fixture = Fixture {
-            root: tempfile::tempdir().unwrap(),
+            root: tempdir(),
             config: Arc::new(config),
             manager: None,
         };
