@@ -1,23 +1,25 @@
 //! The order of the start: what can refuse comes before what others can see.
 
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, bail};
-use ottla_cluster::{Bootstrap, Registration};
+use ottla_cluster::{Bootstrap, Cluster, Registration};
 use ottla_config::ServerConfig;
 use ottla_log::{LogDirs, LogManager};
 use ottla_metadata::{BrokerId, ConfigImage, Millis};
 use ottla_network::Listeners;
 use ottla_replication::{Options, ReplicaManager, TopicConfigs, log_manager_config};
 use ottla_server::{Configs, Context, Parts, Replicas, Server};
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::options;
 use crate::running::Running;
 
 /// Keeps the id of our ZooKeeper session, for the broker that follows on this directory.
 const SESSION_FILE: &str = "zookeeper-session";
+/// How long to wait for the controller's first word before serving without it.
+const IMAGE_BOUND: Duration = Duration::from_secs(5);
 
 /// Starts everything and answers when clients are served.
 pub(crate) async fn start(config: ServerConfig) -> anyhow::Result<Running> {
@@ -61,6 +63,7 @@ pub(crate) async fn start(config: ServerConfig) -> anyhow::Result<Running> {
         cluster: cluster.clone(),
         config: configs.server(),
     });
+    wait_for_image(broker, &cluster).await;
     let network = network.serve(Arc::new(Server::new(context)))?;
     let housekeeping = tokio::spawn(Arc::clone(&replicas).run());
     info!(
@@ -76,6 +79,17 @@ pub(crate) async fn start(config: ServerConfig) -> anyhow::Result<Running> {
         cluster,
         logs,
     })
+}
+
+/// Clients that come before the controller's first word would see a cluster without brokers and
+/// topics, and give up on it. They wait in the ports' queues instead, but not for ever: a
+/// controller may be long in coming, and ApiVersions can be answered without one.
+async fn wait_for_image(broker: BrokerId, cluster: &Cluster) {
+    let mut changes = cluster.subscribe();
+    let known = changes.wait_for(|_| cluster.image().brokers.contains_key(&broker));
+    if tokio::time::timeout(IMAGE_BOUND, known).await.is_err() {
+        warn!("no controller has told of this broker yet; serving without knowledge of the cluster");
+    }
 }
 
 /// The directories come first: two brokers on one directory must not get any further.
