@@ -1,6 +1,8 @@
 //! Many producers and readers at once on a runtime with several threads: what was acknowledged is
 //! read once and in order, and nobody waits for ever.
 
+#![allow(clippy::unwrap_used)] // helpers of tests
+
 mod support;
 
 use std::sync::Arc;

@@ -204,6 +204,20 @@ impl Broker {
         ready(self.begin(RequiredAcks::All, records)).pop().unwrap()
     }
 
+    pub(crate) fn topic_config(&self) -> Arc<TopicConfig> {
+        self.configs.topic("t")
+    }
+
+    /// The log end offset of `t-0`.
+    pub(crate) fn read_end(&self) -> i64 {
+        let log = self
+            .replicas
+            .logs()
+            .get(&TopicPartition::new("t", 0))
+            .unwrap();
+        log.log_end_offset()
+    }
+
     pub(crate) fn fetch(&self, spec: FetchSpec) -> Completion<(FetchSpec, FetchResults)> {
         self.replicas.fetch(spec)
     }
