@@ -20,6 +20,7 @@ pub(crate) fn connect(config: &ServerConfig, session_file: Option<PathBuf>) -> Z
         session_timeout: config.zookeeper.session_timeout,
         connection_timeout: config.zookeeper.connection_timeout,
         session_record: record,
+        max_in_flight: config.zookeeper.max_in_flight_requests,
         ..ZkConfig::new(config.zookeeper.connect.clone())
     }
 }

@@ -133,6 +133,18 @@ pub struct Synonym {
     pub unit: Unit,
 }
 
+/// What this broker makes of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Support {
+    /// It acts on it.
+    Works,
+    /// It accepts it, with a warning, and does nothing about it so far.
+    NotYet,
+    /// It accepts it, with a warning, and has no use for it: what Kafka controls with it is not
+    /// there. The text says why.
+    NoUse,
+}
+
 /// One line of the table: everything there is to know about a key.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct KeyDef {
@@ -148,8 +160,8 @@ pub struct KeyDef {
     pub update: Update,
     /// How many people need it.
     pub importance: Importance,
-    /// Whether this broker acts on it. A key that is not implemented is accepted with a warning.
-    pub implemented: bool,
+    /// What this broker makes of it.
+    pub support: Support,
     /// Whether Kafka hides it from its reference and from DescribeConfigs.
     pub internal: bool,
     /// For topic keys: the broker keys that supply the default, first set one wins. For broker
@@ -185,7 +197,7 @@ impl KeyDef {
             check: Check::Any,
             update: Update::ReadOnly,
             importance,
-            implemented: false,
+            support: Support::NotYet,
             internal: false,
             synonyms: &[],
             doc,
@@ -203,7 +215,12 @@ impl KeyDef {
     }
 
     pub(crate) const fn implemented(mut self) -> KeyDef {
-        self.implemented = true;
+        self.support = Support::Works;
+        self
+    }
+
+    pub(crate) const fn no_use(mut self) -> KeyDef {
+        self.support = Support::NoUse;
         self
     }
 

@@ -1,6 +1,7 @@
 //! Keys that people still have in their files but Kafka 3.9 no longer knows.
 
 use crate::error::{ConfigError, Origin, Warning};
+use crate::key::{KeyDef, Support, ValueType};
 use crate::settings::{Layer, Setting};
 use crate::table::is_kraft_only;
 
@@ -173,13 +174,10 @@ pub(crate) fn warnings(layer: &Layer, warnings: &mut Vec<Warning>) {
 
 fn complaint(name: &str, setting: &Setting) -> Option<String> {
     if let Some(key) = crate::table::broker_key(name) {
-        return (!key.implemented)
-            .then(|| "accepted, but this broker does not act on it yet".to_owned());
+        return key_complaint(key, setting);
     }
-    if let Some((_, key)) = crate::listener_override(name) {
-        return (key.name != "max.connections").then(|| {
-            "accepted, but this broker has no settings per listener for it yet".to_owned()
-        });
+    if crate::listener_override(name).is_some() {
+        return Some("accepted, but this broker has no settings per listener yet".to_owned());
     }
     match fate(name) {
         Fate::Mapped => None,
@@ -191,6 +189,18 @@ fn complaint(name: &str, setting: &Setting) -> Option<String> {
             let hint = hint.map_or_else(String::new, |key| format!("; did you mean {key}?"));
             Some(format!("unknown key, ignored{hint}"))
         }
+    }
+}
+
+fn key_complaint(key: &KeyDef, setting: &Setting) -> Option<String> {
+    // What is switched off is off, whether or not it could be on.
+    let off =
+        key.value_type == ValueType::Boolean && setting.value.trim().eq_ignore_ascii_case("false");
+    match key.support {
+        Support::Works => None,
+        Support::NotYet if off => None,
+        Support::NotYet => Some("accepted, but this broker does not act on it yet".to_owned()),
+        Support::NoUse => Some(format!("accepted, and of no use here: {}", key.doc)),
     }
 }
 

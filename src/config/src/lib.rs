@@ -29,7 +29,7 @@ pub use change::{Operation, apply};
 pub use describe::{ConfigEntry, ConfigSource, ConfigSynonym};
 pub use dynamic::Target;
 pub use error::{ChangeError, ConfigError, InvalidValue, Origin, Warning};
-pub use key::{Check, Importance, KeyDef, Synonym, Unit, Update, ValueType};
+pub use key::{Check, Importance, KeyDef, Support, Synonym, Unit, Update, ValueType};
 pub use properties::{BadLine, Entry, parse as parse_properties};
 pub use server::{
     ControllerConfig, FetchConfig, GroupConfig, Identity, Listener, Listeners, NetworkConfig,

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::key::{Check, KeyDef, Update};
+use crate::key::{Check, KeyDef, Support, Update};
 use crate::table::{BROKER_SECTIONS, topic_keys};
 
 /// The whole page.
@@ -16,7 +16,7 @@ pub fn markdown() -> String {
          Changes: *restart* needs a restart; *broker* and *cluster* take effect while the broker \
          runs (`kafka-configs.sh --entity-type brokers`), for one broker or also for all. A key \
          marked with a circle (○) is accepted, with a warning, but this broker does not act on it \
-         yet.\n\n",
+         (yet, or ever where the text says so).\n\n",
     );
     page.push_str("## Contents\n\n");
     for title in BROKER_SECTIONS.iter().map(|section| section.title) {
@@ -67,7 +67,10 @@ fn anchor(title: &str) -> String {
 }
 
 fn name(key: &KeyDef) -> String {
-    let mark = if key.implemented { "" } else { " ○" };
+    let mark = match key.support {
+        Support::Works => "",
+        Support::NotYet | Support::NoUse => " ○",
+    };
     format!("`{}`{mark}", key.name)
 }
 

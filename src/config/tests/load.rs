@@ -62,9 +62,9 @@ fn the_familiar_file_is_understood_as_written() {
     assert_eq!(
         warned,
         [
-            "log.cleaner.enable",
             "num.io.threads",
             "num.network.threads",
+            "queued.max.requests",
             "port"
         ]
     );

@@ -11,7 +11,8 @@ pub(super) const KEYS: &[KeyDef] = &[
         Boolean,
         Some("true"),
         "Whether Kafka's JMX reporter is always there. This broker has no JMX.",
-    ),
+    )
+    .no_use(),
     KeyDef::new(
         Low,
         "kafka.metrics.polling.interval.secs",
