@@ -35,17 +35,19 @@ pub(crate) async fn start(config: ServerConfig) -> anyhow::Result<Running> {
         }
     };
     let configs = Configs::new(broker, config.clone(), image);
-    let logs = load_logs(&config, dirs, &configs).await?;
+    // What is stored in ZooKeeper goes before the file.
+    let in_force = configs.server().load_full();
+    let logs = load_logs(&in_force, dirs, &configs).await?;
     let loaded = began.elapsed();
 
-    let network = Listeners::bind(options::listeners(&config), options::network(&config))?;
+    let network = Listeners::bind(options::listeners(&config), options::network(&in_force))?;
     let replicas = ReplicaManager::new(Options {
         broker,
         logs: Arc::clone(&logs),
         image: bootstrap.image_cell(),
         configs: Arc::clone(&configs) as Arc<dyn TopicConfigs>,
         isr_store: None,
-        settings: options::replication(&config),
+        settings: options::replication(&in_force),
     });
     let registered = bootstrap
         .register(Registration {
@@ -88,7 +90,9 @@ async fn wait_for_image(broker: BrokerId, cluster: &Cluster) {
     let mut changes = cluster.subscribe();
     let known = changes.wait_for(|_| cluster.image().brokers.contains_key(&broker));
     if tokio::time::timeout(IMAGE_BOUND, known).await.is_err() {
-        warn!("no controller has told of this broker yet; serving without knowledge of the cluster");
+        warn!(
+            "no controller has told of this broker yet; serving without knowledge of the cluster"
+        );
     }
 }
 
