@@ -13,6 +13,13 @@ pub(crate) const FILE_NAME: &str = "leader-epoch-checkpoint";
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Epochs(Vec<(LeaderEpoch, Offset)>);
 
+impl From<&[(LeaderEpoch, Offset)]> for Epochs {
+    /// Entries taken from other epochs.
+    fn from(entries: &[(LeaderEpoch, Offset)]) -> Epochs {
+        Epochs(entries.to_vec())
+    }
+}
+
 impl Epochs {
     pub(crate) fn parse(content: &[u8]) -> Result<Epochs, Malformed> {
         let mut epochs = Epochs::default();
@@ -38,6 +45,17 @@ impl Epochs {
             let _ = writeln!(text, "{epoch} {start}");
         }
         text
+    }
+
+    /// The epochs that begin below `end`.
+    pub(crate) fn below(&self, end: Offset) -> &[(LeaderEpoch, Offset)] {
+        let count = self.0.partition_point(|(_, start)| *start < end);
+        self.0.get(..count).unwrap_or_default()
+    }
+
+    /// Where the newest epoch begins.
+    pub(crate) fn latest_start(&self) -> Option<Offset> {
+        self.0.last().map(|(_, start)| *start)
     }
 
     pub(crate) fn latest(&self) -> Option<LeaderEpoch> {

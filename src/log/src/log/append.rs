@@ -227,6 +227,10 @@ impl Log {
         let end = hot.end;
         hot.producers.set_end(end);
         self.publish_end(hot);
+        if hot.epoch_unused {
+            hot.epoch_unused = false;
+            self.ask_for_background();
+        }
         Ok(())
     }
 

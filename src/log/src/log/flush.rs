@@ -140,6 +140,11 @@ impl Log {
     pub(super) fn lower_recovery_point(&self, offset: Offset, restart: bool) {
         let mut state = self.flush.lock();
         state.truncations += 1;
+        if offset < state.recovery_point {
+            self.shared
+                .recovery_points_lowered
+                .store(true, Ordering::Release);
+        }
         state.recovery_point = if restart {
             offset
         } else {

@@ -57,7 +57,7 @@ struct Loading {
     segments: Vec<Arc<Segment>>,
     producers: Producers,
     epochs: Epochs,
-    epochs_dirty: bool,
+    epochs_on_disk: Epochs,
 }
 
 impl Log {
@@ -76,7 +76,7 @@ impl Log {
             producers: Producers::new(files.snapshots.clone()),
             segments: Vec::with_capacity(files.segments.len().max(1)),
             epochs: Epochs::default(),
-            epochs_dirty: false,
+            epochs_on_disk: Epochs::default(),
             request,
         };
         loading.open_segments(&files)?;
@@ -85,11 +85,7 @@ impl Log {
         let end = loading.settle_end()?;
         let log_start = loading.settle_start(end);
         loading.settle_producers(log_start, end)?;
-        let log = loading.finish(topic_id, log_start, end, created);
-        if log.epochs.lock().dirty {
-            log.write_epochs()?;
-        }
-        Ok(log)
+        Ok(loading.finish(topic_id, log_start, end, created))
     }
 }
 
@@ -117,11 +113,13 @@ impl Loading {
         let path = self.request.home.path(epochs::FILE_NAME);
         let content = self.request.home.disk.read_small(&path)?;
         match Epochs::parse(&content.unwrap_or_default()) {
-            Ok(epochs) => self.epochs = epochs,
+            Ok(epochs) => {
+                self.epochs_on_disk = epochs.clone();
+                self.epochs = epochs;
+            }
             Err(reason) => {
                 warn!(file = %path.display(), %reason, "leader epochs are read from the batches instead");
                 self.epochs = recover::epochs_of(&self.segments)?;
-                self.epochs_dirty = true;
             }
         }
         Ok(())
@@ -137,6 +135,10 @@ impl Loading {
                 .partition_point(|s| s.base() <= self.request.recovery_point)
                 .saturating_sub(1)
         };
+        if let Some(first) = self.segments.get(unflushed).map(|s| s.base()) {
+            // Epochs from here on are read from the batches; the file may be behind them.
+            self.epochs.truncate_from_end(first);
+        }
         let mut index = 0;
         while let Some(segment) = self.segments.get(index).map(Arc::clone) {
             let kinds = files.segments.get(&segment.base());
@@ -174,15 +176,14 @@ impl Loading {
             };
             Log::rebuilt(&rebuild, &mut self.producers)?;
         }
-        let recovered = recover::segment(
+        let cut = recover::segment(
             segment,
             &mut self.producers,
             &mut self.epochs,
             self.request.config.index_interval_bytes,
         )?;
-        self.epochs_dirty |= recovered.epochs_changed;
         self.producers.take_snapshot(&self.request.home)?;
-        Ok(recovered.cut)
+        Ok(cut)
     }
 
     /// After a power cut a segment may have lost its end although a later one is there. Kafka keeps
@@ -233,7 +234,7 @@ impl Loading {
             }
             warn!(partition = %self.request.partition, end, log_start = checkpointed, "the log ends before it starts, segments are missing; it begins anew");
             self.drop_segments_from(0)?;
-            self.epochs_dirty |= self.epochs.clear();
+            self.epochs.clear();
             self.producers
                 .restart_at(checkpointed, &self.request.home)?;
         }
@@ -250,8 +251,9 @@ impl Loading {
     fn settle_start(&mut self, end: Offset) -> Offset {
         let first = self.segments.first().map_or(0, |s| s.base());
         let start = self.request.log_start.max(first);
-        self.epochs_dirty |= self.epochs.truncate_from_end(end);
-        self.epochs_dirty |= self.epochs.truncate_from_start(start);
+        self.epochs_on_disk.truncate_from_end(end);
+        self.epochs.truncate_from_end(end);
+        self.epochs.truncate_from_start(start);
         start
     }
 
@@ -286,7 +288,7 @@ impl Loading {
     }
 
     fn finish(
-        self,
+        mut self,
         topic_id: Option<TopicId>,
         start: Offset,
         end: Offset,
@@ -301,6 +303,8 @@ impl Loading {
         // `settle_end` has made sure that there is one.
         let active = self.segments.last().map(Arc::clone);
         let active = active.expect("a loaded log has a segment");
+        let high_watermark = request.high_watermark.clamp(start, end.max(start));
+        self.producers.replicated_to(high_watermark);
         let first_unstable = self.producers.first_unstable().unwrap_or(Offset::MAX);
         Arc::new_cyclic(|me: &Weak<Log>| Log {
             partition: request.partition,
@@ -310,7 +314,7 @@ impl Loading {
             topic_id: Mutex::new(topic_id),
             log_start: AtomicI64::new(start),
             log_end: AtomicI64::new(end),
-            high_watermark: AtomicI64::new(request.high_watermark.clamp(start, end.max(start))),
+            high_watermark: AtomicI64::new(high_watermark),
             first_unstable: AtomicI64::new(first_unstable),
             unreplicated: AtomicBool::new(self.producers.has_unreplicated()),
             tail: Mutex::new(Tail::new(Arc::clone(&active), end)),
@@ -322,12 +326,13 @@ impl Loading {
                 first_timestamp: None,
                 jitter_ms: jitter(&request.config),
                 epoch: self.epochs.latest(),
+                epoch_unused: false,
             }),
             config: ArcSwap::new(request.config),
             segments: ArcSwap::from_pointee(self.segments),
             epochs: Mutex::new(EpochState {
                 epochs: self.epochs,
-                dirty: self.epochs_dirty,
+                on_disk: self.epochs_on_disk,
                 closed: false,
             }),
             flush: Mutex::new(FlushState::new(recovery_point, created || !request.clean)),

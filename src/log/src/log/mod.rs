@@ -38,6 +38,8 @@ use crate::trash::Trash;
 pub(crate) struct Shared {
     pub(crate) trash: Trash,
     pub(crate) background: Background,
+    /// A truncation lowered a recovery point: the checkpoint promises too much.
+    pub(crate) recovery_points_lowered: AtomicBool,
     pub(crate) producer_expiration_ms: Millis,
     pub(crate) keep_topic_ids: bool,
 }
@@ -85,13 +87,15 @@ struct Hot {
     jitter_ms: Millis,
     /// The epoch last assigned, to leave `epochs` alone while it does not change.
     epoch: Option<LeaderEpoch>,
+    /// That epoch has no records yet, so the file need not know it.
+    epoch_unused: bool,
 }
 
 #[derive(Debug)]
 struct EpochState {
     epochs: Epochs,
-    /// The file is behind.
-    dirty: bool,
+    /// What the file says, as far as it counts: epochs without records are dropped on load.
+    on_disk: Epochs,
     /// The directory is no longer ours to write to.
     closed: bool,
 }
@@ -241,28 +245,34 @@ impl Log {
     }
 
     /// Changes the epochs. The file follows in the background, and in any case before a flush
-    /// moves the recovery point: above it, recovery learns epochs from the batches.
+    /// moves the recovery point: above it, recovery learns epochs from the batches. An epoch
+    /// without records is not written, so that a restart of a broker with many idle partitions
+    /// does not write a file for each.
     fn change_epochs(&self, hot: &mut Hot, change: impl FnOnce(&mut Epochs) -> bool) {
         let mut state = self.epochs.lock();
-        if change(&mut state.epochs) {
-            state.dirty = true;
-            drop(state);
-            self.ask_for_background();
-        } else {
-            drop(state);
+        if !change(&mut state.epochs) {
+            hot.epoch = state.epochs.latest();
+            return;
         }
-        hot.epoch = self.epochs.lock().epochs.latest();
+        hot.epoch = state.epochs.latest();
+        hot.epoch_unused = state.epochs.latest_start() >= Some(hot.end);
+        let behind = state.epochs.below(hot.end) != state.on_disk.below(Offset::MAX);
+        drop(state);
+        if behind {
+            self.ask_for_background();
+        }
     }
 
     fn write_epochs(&self) -> Result<(), StorageError> {
         let mut state = self.epochs.lock();
-        if state.dirty && !state.closed {
-            let path = self.home.path(epochs::FILE_NAME);
-            self.home
-                .disk
-                .replace(&path, state.epochs.render().as_bytes())?;
-            state.dirty = false;
+        let used = state.epochs.below(self.log_end_offset());
+        if used == state.on_disk.below(Offset::MAX) || state.closed {
+            return Ok(());
         }
+        let used = Epochs::from(used);
+        let path = self.home.path(epochs::FILE_NAME);
+        self.home.disk.replace(&path, used.render().as_bytes())?;
+        state.on_disk = used;
         Ok(())
     }
 

@@ -15,28 +15,21 @@ use crate::producers::Producers;
 use crate::scan::{Batches, Headers, ScanError, examine};
 use crate::segment::Segment;
 
-/// What recovery of a segment did.
-pub(super) struct Recovered {
-    /// Bytes cut off at the end.
-    pub(super) cut: u64,
-    pub(super) epochs_changed: bool,
-}
-
 /// Checks every batch of a segment, cuts it at the first that is not intact, and builds its
 /// indexes anew. Producers and epochs follow the batches; producers must stand at its base.
+/// Answers how many bytes had to be cut off.
 pub(super) fn segment(
     segment: &Segment,
     producers: &mut Producers,
     epochs: &mut Epochs,
     index_interval: u32,
-) -> Result<Recovered, StorageError> {
+) -> Result<u64, StorageError> {
     let size = segment.size();
     segment.reset_indexes()?;
     let file = segment.file()?;
     let mut batches = Batches::new(&segment.place, &file, 0, size);
     let mut next = segment.base();
     let mut valid = 0;
-    let mut epochs_changed = false;
     let mut damage = None;
     loop {
         let (position, bytes) = match batches.next() {
@@ -68,7 +61,7 @@ pub(super) fn segment(
         )?;
         let epoch = header.leader_epoch();
         if batch.magic == Magic::V2 && epochs.latest().is_none_or(|latest| epoch > latest) {
-            epochs_changed |= epochs.assign(epoch, batch.base_offset);
+            epochs.assign(epoch, batch.base_offset);
         }
         if batch.producer.is_some() {
             segment.add_aborted(&replay(producers, &batch))?;
@@ -84,10 +77,7 @@ pub(super) fn segment(
     }
     segment.finish()?;
     producers.set_end(next);
-    Ok(Recovered {
-        cut,
-        epochs_changed,
-    })
+    Ok(cut)
 }
 
 /// Leader epochs as the batches tell.

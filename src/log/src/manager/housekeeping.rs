@@ -1,5 +1,7 @@
 //! What has to be done from time to time.
 
+use std::sync::atomic::Ordering;
+
 use ottla_metadata::Millis;
 use tracing::debug;
 
@@ -85,6 +87,10 @@ impl LogManager {
     /// giving back descriptors. Blocks for as long as the disks take; call it on a thread that may,
     /// from one place. Answers the time at which it wants to be called again.
     pub fn housekeeping(&self, now: Millis) -> Millis {
+        let lowered = &self.shared.recovery_points_lowered;
+        if lowered.swap(false, Ordering::AcqRel) {
+            self.write_checkpoint(Checkpoint::RecoveryPoints);
+        }
         let due = self.schedule.lock().take_due(now);
         for task in due {
             debug!(?task, "housekeeping");

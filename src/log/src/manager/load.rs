@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use ottla_metadata::{Millis, TopicPartition};
@@ -48,6 +48,7 @@ impl LogManager {
         let shared = Arc::new(Shared {
             trash: Trash::default(),
             background: Background::start(),
+            recovery_points_lowered: AtomicBool::new(false),
             producer_expiration_ms: config.producer_id_expiration_ms,
             keep_topic_ids: config.keep_topic_ids,
         });
