@@ -28,6 +28,6 @@ pub use consumer::{Consumer, ConsumerOptions, ConsumerRecord, Isolation};
 pub use error::ClientError;
 pub use offsets::{FoundOffset, OffsetSpec};
 pub use partitioner::{murmur2, partition_of_key};
-pub use producer::{Delivery, Producer, ProducerOptions, ProducerRecord};
+pub use producer::{Delivery, Idempotence, Producer, ProducerOptions, ProducerRecord};
 pub use versions::BrokerVersions;
 pub use view::{ClusterView, NodeView, PartitionView, TopicView};

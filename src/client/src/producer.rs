@@ -49,7 +49,19 @@ pub struct ProducerOptions {
     /// Level of the codec; its default if none.
     pub compression_level: Option<i32>,
     /// No duplicates and no gaps when requests are repeated (KIP-98). Needs acks -1.
-    pub idempotence: bool,
+    pub idempotence: Idempotence,
+}
+
+/// Whether batches are numbered, so that brokers recognise repetitions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Idempotence {
+    /// They are not.
+    Off,
+    /// They are, unless the brokers (older than 0.11) or the topic (of an old message format)
+    /// cannot keep the numbers.
+    IfPossible,
+    /// They are; records that cannot be numbered are not sent.
+    Required,
 }
 
 impl Default for ProducerOptions {
@@ -66,7 +78,7 @@ impl Default for ProducerOptions {
             retries: u32::MAX,
             compression: Compression::None,
             compression_level: None,
-            idempotence: false,
+            idempotence: Idempotence::Off,
         }
     }
 }

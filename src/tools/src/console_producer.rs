@@ -7,8 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Parser;
-use ottla_client::{ClientError, Cluster, Delivery, Producer, ProducerOptions};
-use ottla_protocol::messages::InitProducerIdRequest;
+use ottla_client::{ClientError, Delivery, Idempotence, Producer, ProducerOptions};
 use ottla_records::Compression;
 use tokio::sync::{mpsc, oneshot};
 
@@ -22,6 +21,9 @@ use reader::LineReader;
 const LINES: usize = 1024;
 /// Records whose fate may be awaited at once; the producer's buffer is the bound that counts.
 const AWAITED: usize = 1 << 18;
+
+/// Failures that are told one by one; more of them are only counted.
+const TOLD_FAILURES: usize = 10;
 
 /// Send each line of standard input to a topic.
 #[derive(Debug, Parser)]
@@ -119,7 +121,6 @@ async fn run(args: Args) -> Result<()> {
     let reader = LineReader::new(&args.topic, &reader_properties)?;
     let servers = args.bootstrap_server.as_ref().or(args.broker_list.as_ref());
     let cluster = cli::connect(servers.map_or("", |s| s), &properties).await?;
-    let options = with_idempotence(&cluster, options, &properties).await?;
     let producer = Producer::new(cluster, options);
     let outcome = send_lines(&producer, reader, args.sync).await;
     producer.close().await;
@@ -147,10 +148,12 @@ async fn send_lines(
         let mut failures = 0;
         while let Some((fate, length)) = awaited.recv().await {
             if let Err(error) = fate.await.unwrap_or(Err(ClientError::Closed)) {
-                eprintln!(
-                    "ERROR Error when sending message to topic {topic}, value: {length} bytes with error: {error}"
-                );
                 failures += 1;
+                if failures <= TOLD_FAILURES {
+                    eprintln!(
+                        "ERROR Error when sending message to topic {topic}, value: {length} bytes with error: {error}"
+                    );
+                }
             }
         }
         failures
@@ -257,16 +260,18 @@ fn options(properties: &Properties) -> Result<ProducerOptions> {
         anyhow!("Unknown compression name: {codec}; none, gzip, snappy, lz4 and zstd are known")
     })?;
     let level = format!("compression.{codec}.level");
-    Ok(ProducerOptions {
-        acks: match acks {
-            "all" => -1,
-            number => match number.parse() {
-                Ok(acks @ -1..=1) => acks,
-                Ok(_) | Err(_) => bail!(
-                    "Invalid value {number} for configuration acks: String must be one of: all, -1, 0, 1"
-                ),
-            },
+    let acks = match acks {
+        "all" => -1,
+        number => match number.parse() {
+            Ok(acks @ -1..=1) => acks,
+            Ok(_) | Err(_) => bail!(
+                "Invalid value {number} for configuration acks: String must be one of: all, -1, 0, 1"
+            ),
         },
+    };
+    let retries = cli::property(properties, "retries")?.unwrap_or(defaults.retries);
+    Ok(ProducerOptions {
+        acks,
         linger: time("linger.ms", defaults.linger)?,
         batch_bytes: size("batch.size", defaults.batch_bytes)?,
         max_request_bytes: size("max.request.size", defaults.max_request_bytes)?,
@@ -274,35 +279,23 @@ fn options(properties: &Properties) -> Result<ProducerOptions> {
         max_block: time("max.block.ms", defaults.max_block)?,
         request_timeout: time("request.timeout.ms", defaults.request_timeout)?,
         delivery_timeout: time("delivery.timeout.ms", defaults.delivery_timeout)?,
-        retries: cli::property(properties, "retries")?.unwrap_or(defaults.retries),
+        retries,
         compression,
         compression_level: cli::property(properties, &level)?,
-        idempotence: false,
+        idempotence: idempotence(properties, acks, retries)?,
     })
 }
 
-/// Idempotence is on as in Kafka's producer: with acks all, unless it is switched off. Brokers
-/// older than 0.11 have none.
-async fn with_idempotence(
-    cluster: &Cluster,
-    options: ProducerOptions,
-    properties: &Properties,
-) -> Result<ProducerOptions> {
-    let asked = properties.get("enable.idempotence").map(|v| v.trim());
-    let possible = options.acks == -1 && options.retries > 0;
-    let idempotence = match asked {
+/// Idempotence is on as in Kafka's producer: with acks all, unless it is switched off. If it is not
+/// asked for, brokers and topics that have none do without.
+fn idempotence(properties: &Properties, acks: i16, retries: u32) -> Result<Idempotence> {
+    let possible = acks == -1 && retries > 0;
+    match properties.get("enable.idempotence").map(|v| v.trim()) {
         Some("true") if !possible => {
             bail!("enable.idempotence=true needs acks=all and retries above 0")
         }
-        Some("true") => true,
-        Some(_) => false,
-        None => {
-            let broker = cluster.any().await?;
-            possible && broker.version_of::<InitProducerIdRequest>(i16::MAX).is_ok()
-        }
-    };
-    Ok(ProducerOptions {
-        idempotence,
-        ..options
-    })
+        Some("true") => Ok(Idempotence::Required),
+        None if possible => Ok(Idempotence::IfPossible),
+        Some(_) | None => Ok(Idempotence::Off),
+    }
 }

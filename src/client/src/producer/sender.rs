@@ -10,9 +10,9 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::ProducerOptions;
 use super::batch::{Batch, Pending, Sequence};
 use super::send::{self, Settled};
+use super::{Idempotence, ProducerOptions};
 use crate::cluster::Topics;
 use crate::{ClientError, Cluster};
 
@@ -64,6 +64,8 @@ pub(super) struct Sender {
     flushes: Vec<oneshot::Sender<()>>,
     tasks: JoinSet<Done>,
     refreshing: bool,
+    /// Turned off when it proves impossible.
+    idempotence: Idempotence,
     producer: Option<(i64, i16)>,
     asking_for_id: bool,
 }
@@ -76,6 +78,7 @@ impl Sender {
     ) -> Sender {
         Sender {
             cluster,
+            idempotence: options.idempotence,
             options,
             commands,
             lanes: BTreeMap::new(),
@@ -179,6 +182,7 @@ impl Sender {
         let mut by_leader: BTreeMap<BrokerId, Vec<(TopicPartition, Batch)>> = BTreeMap::new();
         let mut leaderless = BTreeSet::new();
         let mut id_wanted = false;
+        let idempotent = self.idempotence != Idempotence::Off;
         for (partition, lane) in &mut self.lanes {
             let Some(first) = lane.waiting.front().filter(|_| !lane.on_its_way) else {
                 continue;
@@ -214,16 +218,13 @@ impl Sender {
                 wakes.insert(now);
                 continue;
             }
-            if self.options.idempotence && first.sequence.is_none() && self.producer.is_none() {
+            if idempotent && first.sequence.is_none() && self.producer.is_none() {
                 id_wanted = true;
                 wakes.insert(expires);
                 continue;
             }
             if let Some(mut batch) = lane.waiting.pop_front() {
-                lane.number(
-                    &mut batch,
-                    self.producer.filter(|_| self.options.idempotence),
-                );
+                lane.number(&mut batch, self.producer.filter(|_| idempotent));
                 lane.on_its_way = true;
                 request.push((partition.clone(), batch));
             }
@@ -272,6 +273,12 @@ impl Sender {
                     .for_each(|lane| lane.next_sequence = 0);
             }
             Done::ProducerId(Err(error)) if error.is_retriable() => self.asking_for_id = false,
+            Done::ProducerId(Err(ClientError::Unsupported { .. }))
+                if self.idempotence == Idempotence::IfPossible =>
+            {
+                self.asking_for_id = false;
+                self.idempotence = Idempotence::Off;
+            }
             Done::ProducerId(Err(error)) => {
                 self.asking_for_id = false;
                 for (partition, lane) in &mut self.lanes {
@@ -311,6 +318,15 @@ impl Sender {
                 }
                 Err(whole) => whole.settle(&partition, Err(error)),
             }
+            return;
+        }
+        if error.code() == Some(ErrorCode::UnsupportedForMessageFormat)
+            && batch.sequence.is_some()
+            && self.options.idempotence == Idempotence::IfPossible
+        {
+            self.idempotence = Idempotence::Off;
+            batch.sequence = None;
+            lane.waiting.push_front(batch);
             return;
         }
         let in_time = batch.created + self.options.delivery_timeout > Instant::now();
