@@ -59,7 +59,7 @@ fn check_partition(active: &Active, topic: &Topic, partition: &Partition, name: 
         let known = partition.leadership.as_ref();
         assert_eq!(
             write.expected,
-            known.map(|node| node.version),
+            partition.expected_version(),
             "{name}: a write that expects what was not seen"
         );
         let before = known.map_or(-1, |node| node.state.leader_epoch);

@@ -64,6 +64,8 @@ pub(crate) struct Partition {
     pub(crate) state: PartitionState,
     /// The state node as last written or read.
     pub(crate) leadership: Option<StateNode>,
+    /// Whether somebody has deleted the state node. It is made anew from what is remembered.
+    pub(crate) missing: bool,
     /// What is under way.
     pub(crate) pending: Pending,
     /// Where each replica stands.
@@ -104,12 +106,25 @@ impl Partition {
             assignment,
             state: PartitionState::New,
             leadership: None,
+            missing: false,
             pending: Pending::Nothing,
             replicas,
             shunned: BTreeSet::new(),
             announce: false,
             prefer: false,
         }
+    }
+
+    /// The version that the next write of the state node expects.
+    pub(crate) fn expected_version(&self) -> Option<i32> {
+        let node = self.leadership.as_ref().filter(|_| !self.missing)?;
+        Some(node.version)
+    }
+
+    /// Takes over the state node as it was written or read.
+    pub(crate) fn learn(&mut self, node: StateNode) {
+        self.leadership = Some(node);
+        self.missing = false;
     }
 
     /// The leader, if there is one.

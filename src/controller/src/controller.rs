@@ -221,7 +221,7 @@ impl Active {
         match read {
             Read::Found(node) => {
                 self.overtaken |= node.state.controller_epoch > epoch;
-                partition.leadership = Some(node);
+                partition.learn(node);
                 partition.state = crate::PartitionState::Offline;
                 for state in partition.replicas.values_mut() {
                     *state = crate::ReplicaState::Offline;
@@ -302,10 +302,8 @@ impl Active {
             };
             match outcome {
                 StoreOutcome::Stored(version) => {
-                    partition.leadership = Some(StateNode {
-                        state: write.state.clone(),
-                        version,
-                    });
+                    let state = write.state.clone();
+                    partition.learn(StateNode { state, version });
                     partition.pending = Pending::Nothing;
                     partition.announce = true;
                     step.dirty.insert(tp);

@@ -117,6 +117,15 @@ pub(crate) fn revise(
     }
 }
 
+/// The same leadership as a new decision, to be written where the node was lost.
+pub(crate) fn renew(now: &LeaderIsr, controller_epoch: i32) -> LeaderIsr {
+    LeaderIsr {
+        leader_epoch: now.leader_epoch.saturating_add(1),
+        controller_epoch,
+        ..now.clone()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

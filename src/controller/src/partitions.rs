@@ -94,7 +94,10 @@ impl Active {
                     leader_recovery: self.settings.leader_recovery,
                     preferred: partition.prefer,
                 };
-                election::revise(&node.state, replicas, liveness, policy, self.fence.epoch)
+                let next =
+                    election::revise(&node.state, replicas, liveness, policy, self.fence.epoch);
+                let again = || election::renew(&node.state, self.fence.epoch);
+                next.or_else(|| partition.missing.then(again))
             }
         }
     }
@@ -103,7 +106,7 @@ impl Active {
         if let Some(partition) = self.context.partition_mut(tp) {
             let write = StateWrite {
                 partition: tp.clone(),
-                expected: partition.leadership.as_ref().map(|node| node.version),
+                expected: partition.expected_version(),
                 state,
             };
             partition.pending = Pending::Storing(write.clone());
@@ -205,17 +208,9 @@ impl Active {
                 Read::Found(node) => {
                     self.overtaken |= node.state.controller_epoch > epoch;
                     let known = partition.leadership.as_ref();
-                    if known.is_some_and(|known| known.version > node.version) {
-                        // Read from a server that lags; what we know is younger.
-                        if doubtful {
-                            partition.pending = Pending::Nothing;
-                            step.dirty.insert(tp);
-                        }
-                        continue;
-                    }
                     partition.announce |= known.map(|known| known.state.leader_epoch)
                         != Some(node.state.leader_epoch);
-                    partition.leadership = Some(node);
+                    partition.learn(node);
                     partition.pending = Pending::Nothing;
                     step.batch.update(&tp);
                     step.dirty.insert(tp);

@@ -78,10 +78,9 @@ impl Active {
         };
         for (number, partition) in &mut topic.partitions {
             if partition.pending == Pending::Checking {
-                // The topic is there, only the state node is not: decide anew.
+                // The topic is there, only the state node is not.
                 partition.pending = Pending::Nothing;
-                partition.leadership = None;
-                partition.state = crate::PartitionState::New;
+                partition.missing = partition.leadership.is_some();
             }
             step.dirty
                 .insert(TopicPartition::new(Arc::clone(&read.topic), *number));

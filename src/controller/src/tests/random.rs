@@ -18,6 +18,7 @@ enum Op {
     Mark(usize),
     Vanish(usize),
     Shrink(usize, i32, bool),
+    Lose(usize, i32),
     Break(i32, usize),
     Drain(i32),
     Prefer(usize),
@@ -44,6 +45,7 @@ fn op() -> impl Strategy<Value = Op> {
         2 => topic.clone().prop_map(Op::Mark),
         1 => topic.clone().prop_map(Op::Vanish),
         2 => (topic.clone(), 0i32..3, any::<bool>()).prop_map(|(t, p, told)| Op::Shrink(t, p, told)),
+        1 => (topic.clone(), 0i32..3).prop_map(|(t, p)| Op::Lose(t, p)),
         1 => (1i32..4, topic.clone()).prop_map(|(id, t)| Op::Break(id, t)),
         1 => (1i32..4).prop_map(Op::Drain),
         1 => topic.prop_map(Op::Prefer),
@@ -105,6 +107,7 @@ fn apply(world: &mut World, op: Op) {
                 });
             }
         }
+        Op::Lose(topic, partition) => _ = world.states.remove(&tp(TOPICS[topic], partition)),
         Op::Break(id, topic) => {
             if let Some(broker) = world.brokers.get_mut(&BrokerId(id)) {
                 broker.broken.insert(tp(TOPICS[topic], 0));

@@ -64,6 +64,7 @@ fn run(world: &mut World, line: &str) {
             world.states.retain(|tp, _| &*tp.topic != name);
             world.tell_topics();
         }
+        ["lose", tp] => _ = world.states.remove(&partition(tp)),
         ["shrink", tp] => world.shrink_isr(&partition(tp)),
         ["notify", tp] => world.feed(TermEvent::IsrNotified {
             nodes: vec![1],
@@ -186,6 +187,20 @@ fn brokers_die_and_return() {
     );
     // The write that follows a death is lost and the broker is back before it is tried again.
     check(&["create t 1,2", "lose-before", "bounce 1"], "t-0 2 [2] 1");
+}
+
+/// Somebody deletes state nodes by hand: epochs do not go back, and nobody out of sync leads.
+#[test]
+fn lost_state_nodes_are_made_anew() {
+    check(&["create t 1,2", "lose t-0", "kill 1"], "t-0 2 [2] 1");
+    check(
+        &["create t 1,2", "kill 2", "lose t-0", "start 2", "kill 1"],
+        "t-0 none [1] 2",
+    );
+    check(
+        &["create t 1,2,3", "lose t-0", "lose-before", "kill 3"],
+        "t-0 1 [1,2] 1",
+    );
 }
 
 #[test]
