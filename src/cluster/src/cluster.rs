@@ -20,6 +20,10 @@ use crate::{
     create_topics, delete_topics,
 };
 
+/// How long a Metadata request that creates a topic waits for its leaders: many times what it
+/// takes, and little to a client that would else come back after a second.
+const LEADERS_SOON: std::time::Duration = std::time::Duration::from_millis(500);
+
 /// The cluster as this broker sees and changes it. Cheap to clone.
 #[derive(Clone)]
 pub struct Cluster {
@@ -102,8 +106,9 @@ impl Cluster {
         create_topics::create_topics(&self.shared, topics, options).await
     }
 
-    /// Creates a topic for a Metadata request, without waiting for leaders and without having to be
-    /// the controller, as brokers did up to 2.7 (`AutoTopicCreationManager`).
+    /// Creates a topic for a Metadata request, without having to be the controller, as brokers did
+    /// up to 2.7 (`AutoTopicCreationManager`). Waits a little for the leaders, so that the request
+    /// can be answered with them, but their absence is no error.
     ///
     /// # Errors
     /// [`CreateTopicError::Exists`] is as good as success to most callers.
@@ -114,7 +119,10 @@ impl Cluster {
         };
         let results = create_topics::write_topics(&self.shared, vec![topic], options).await;
         let away = Err(CreateTopicError::Store(StoreError::Away));
-        results.into_iter().next().unwrap_or(away)
+        let created = results.into_iter().next().unwrap_or(away)?;
+        let deadline = tokio::time::Instant::now() + LEADERS_SOON;
+        create_topics::wait_for_leaders(&self.shared, &created, deadline).await;
+        Ok(created)
     }
 
     /// Marks topics for deletion and waits until they are gone from the image, and until their names

@@ -259,7 +259,11 @@ async fn write(
     Ok(created(&plan, id))
 }
 
-async fn wait_for_leaders(shared: &Shared, topic: &CreatedTopic, deadline: Instant) -> bool {
+pub(crate) async fn wait_for_leaders(
+    shared: &Shared,
+    topic: &CreatedTopic,
+    deadline: Instant,
+) -> bool {
     let count = usize::try_from(topic.partitions).unwrap_or(0);
     let led = || has_leaders(shared, &topic.name, count);
     until(shared.image_version.subscribe(), deadline, led).await

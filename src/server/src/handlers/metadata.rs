@@ -45,23 +45,35 @@ fn handle(context: &Arc<Context>, request: Request) -> Answer {
     let create = message.allow_auto_topic_creation && context.config.load().topics.auto_create;
     let finish = Finish::new(&message, version);
     if missing.is_empty() || !create {
-        let missing = missing.iter().map(|name| absent(name));
+        let missing = missing
+            .iter()
+            .map(|name| topic_response(name).with_error_code(absent(name).code()));
         let response = finish.response(&view, topics, missing);
         return reply::now(&request.header, &response);
     }
     let context = Arc::clone(context);
     let listener = Arc::clone(&request.connection.listener);
     reply::later(request.header, async move {
-        let mut created = Vec::with_capacity(missing.len());
+        let mut codes = Vec::with_capacity(missing.len());
         for name in &missing {
-            created.push(create_topic(&context, name).await);
+            codes.push(create_topic(&context, name).await);
         }
-        // The list of brokers as it was when the topics were looked up.
+        // Topics whose leaders are there by now are answered as if they had always been.
+        let image = context.cluster.image();
         let view = View {
             image: &image,
             listener: &listener,
             version,
         };
+        let created = missing.iter().zip(codes).map(|(name, code)| {
+            let topic = image
+                .topic(name)
+                .filter(|_| code == ErrorCode::LeaderNotAvailable);
+            match topic {
+                Some(topic) => view.topic(topic),
+                None => topic_response(name).with_error_code(code.code()),
+            }
+        });
         finish.response(&view, topics, created)
     })
 }
@@ -237,39 +249,37 @@ fn unknown_id(id: TopicId) -> MetadataResponseTopic {
         .with_topic_id(uuid(id))
 }
 
-/// A topic that does not exist and is not to be created.
-fn absent(name: &str) -> MetadataResponseTopic {
-    let code = match validate_topic_name(name) {
+/// What is said of a topic that does not exist and is not to be created.
+fn absent(name: &str) -> ErrorCode {
+    match validate_topic_name(name) {
         Ok(()) => ErrorCode::UnknownTopicOrPartition,
         Err(_) => ErrorCode::InvalidTopicException,
-    };
-    topic_response(name).with_error_code(code.code())
+    }
 }
 
-/// Creates a topic. Its leaders are not there yet, so clients are told to ask again.
-async fn create_topic(context: &Context, name: &str) -> MetadataResponseTopic {
+/// Creates a topic. `LEADER_NOT_AVAILABLE` tells that it exists, or soon will: Kafka always
+/// answers so, and many clients then wait a second before they ask again.
+async fn create_topic(context: &Context, name: &str) -> ErrorCode {
     if validate_topic_name(name).is_err() {
         return absent(name);
     }
-    let code = match begin(context, name) {
-        // Somebody else's request is creating it.
-        None => ErrorCode::LeaderNotAvailable,
-        Some(_busy) => {
-            let topic = internal_topics::automatic(&context.config.load(), name);
-            match context.cluster.auto_create(topic).await {
-                Ok(created) => {
-                    tracing::info!(
-                        topic = name,
-                        partitions = created.partitions,
-                        "created a topic that a client asked for"
-                    );
-                    ErrorCode::LeaderNotAvailable
-                }
-                Err(error) => creation_code(name, &error),
-            }
-        }
+    // Somebody else's request is creating it.
+    let Some(_busy) = begin(context, name) else {
+        return ErrorCode::LeaderNotAvailable;
     };
-    topic_response(name).with_error_code(code.code())
+    let topic = internal_topics::automatic(&context.config.load(), name);
+    match context.cluster.auto_create(topic).await {
+        Ok(created) => {
+            let partitions = created.partitions;
+            tracing::info!(
+                topic = name,
+                partitions,
+                "created a topic that a client asked for"
+            );
+            ErrorCode::LeaderNotAvailable
+        }
+        Err(error) => creation_code(name, &error),
+    }
 }
 
 fn creation_code(name: &str, error: &CreateTopicError) -> ErrorCode {
