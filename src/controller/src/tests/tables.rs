@@ -94,6 +94,7 @@ fn run(world: &mut World, line: &str) {
             let unclean = world.unclean.clone();
             world.feed(TermEvent::Unclean(unclean));
         }
+        ["fine"] => return world.faults.push_back(Fault::None),
         ["lose-before"] => return world.faults.push_back(Fault::LostBefore),
         ["lose-after"] => return world.faults.push_back(Fault::LostAfter),
         ["race"] => return world.faults.push_back(Fault::IsrRace),
@@ -201,6 +202,16 @@ fn lost_state_nodes_are_made_anew() {
         &["create t 1,2,3", "lose t-0", "lose-before", "kill 3"],
         "t-0 1 [1,2] 1",
     );
+    // The node that is made anew has a lower version than the one that was lost.
+    let script = [
+        "create t 1,2",
+        "kill 2",
+        "lose t-0",
+        "fine",
+        "lose-after",
+        "kill 1",
+    ];
+    check(&script, "t-0 none [1] 2");
 }
 
 #[test]
