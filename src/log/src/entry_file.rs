@@ -24,6 +24,8 @@ pub(crate) struct EntryFile<const N: usize> {
     /// Entries after those.
     tail: Vec<[u8; N]>,
     file: Option<File>,
+    /// The file changed since it was synced.
+    unsynced: bool,
     /// The block that answered the last lookup, and the number of its first entry.
     block: Option<(u32, Vec<[u8; N]>)>,
 }
@@ -36,6 +38,7 @@ impl<const N: usize> EntryFile<N> {
             written: None,
             tail: Vec::new(),
             file: None,
+            unsynced: false,
             block: None,
         }
     }
@@ -90,16 +93,25 @@ impl<const N: usize> EntryFile<N> {
         )?;
         self.written = Some(written.saturating_add(self.tail.len() as u32));
         self.tail.clear();
+        self.unsynced = true;
         Ok(())
     }
 
     /// Writes what is only in memory and makes the file durable.
     pub(crate) fn sync(&mut self, place: &Place) -> Result<(), StorageError> {
         self.write_out(place)?;
+        if !std::mem::take(&mut self.unsynced) {
+            return Ok(());
+        }
         let kind = self.kind;
         place
             .disk()
             .sync(open(&mut self.file, place, kind)?, &place.named(kind))
+    }
+
+    /// Whether entries were written that are not known to be on disk.
+    pub(crate) fn is_unsynced(&self) -> bool {
+        self.unsynced || !self.tail.is_empty()
     }
 
     /// Keeps the first `count` entries, and cuts off whatever else the file holds.
@@ -117,6 +129,7 @@ impl<const N: usize> EntryFile<N> {
             .disk()
             .set_len(file, &place.named(kind), u64::from(count) * N as u64)?;
         self.written = Some(count);
+        self.unsynced = true;
         Ok(())
     }
 
@@ -125,6 +138,7 @@ impl<const N: usize> EntryFile<N> {
         place.disk().create(&place.path(self.kind))?;
         *self = EntryFile {
             written: Some(0),
+            unsynced: true,
             ..EntryFile::existing(self.kind)
         };
         Ok(())

@@ -239,6 +239,22 @@ impl Disk {
         self.gated("sync", path, || File::open(path)?.sync_all())
     }
 
+    /// Makes everything on the directory's file system durable, where the system can do that at
+    /// once; `false` where it cannot.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn sync_file_system(&self) -> Result<bool, StorageError> {
+        self.gated("sync", self.root.as_path(), || {
+            let dir = File::open(&self.root)?;
+            nix::unistd::syncfs(std::os::fd::AsRawFd::as_raw_fd(&dir))?;
+            Ok(true)
+        })
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    pub(crate) fn sync_file_system(&self) -> Result<bool, StorageError> {
+        Ok(false)
+    }
+
     pub(crate) fn rename(&self, from: &Path, to: &Path) -> Result<(), StorageError> {
         self.gated("rename", from, || std::fs::rename(from, to))
     }
@@ -304,27 +320,29 @@ impl Disk {
     /// Replaces a small file in one step: written aside as `<name>.tmp`, synced, renamed, and the
     /// directory synced. A crash leaves the old content or the new.
     pub(crate) fn replace(&self, path: &Path, content: &[u8]) -> Result<(), StorageError> {
-        self.replace_unsynced_name(path, content)?;
-        match path.parent() {
-            Some(parent) => self.sync_dir(parent),
-            None => Ok(()),
-        }
+        self.replace_with(path, content, true)
     }
 
-    /// Like [`Disk::replace`] without syncing the directory: after a power cut the old content
-    /// may be back, but never a mixture.
-    pub(crate) fn replace_unsynced_name(
-        &self,
-        path: &Path,
-        content: &[u8],
-    ) -> Result<(), StorageError> {
+    /// Like [`Disk::replace`] without any sync: a crash of the process leaves the old content or
+    /// the new, a power cut perhaps neither.
+    pub(crate) fn replace_unsynced(&self, path: &Path, content: &[u8]) -> Result<(), StorageError> {
+        self.replace_with(path, content, false)
+    }
+
+    fn replace_with(&self, path: &Path, content: &[u8], sync: bool) -> Result<(), StorageError> {
         let mut tmp = path.as_os_str().to_owned();
         tmp.push(".tmp");
         let tmp = PathBuf::from(tmp);
         let file = self.create(&tmp)?;
         self.write_at(&file, &tmp, content, 0)?;
-        self.sync(&file, &tmp)?;
-        self.rename(&tmp, path)
+        if sync {
+            self.sync(&file, &tmp)?;
+        }
+        self.rename(&tmp, path)?;
+        match path.parent() {
+            Some(parent) if sync => self.sync_dir(parent),
+            _ => Ok(()),
+        }
     }
 
     fn gated<T>(

@@ -27,6 +27,8 @@ pub(crate) struct Segment {
     file: Mutex<Option<Arc<File>>>,
     /// Something was read since the last [`Segment::release_if_idle`].
     used: AtomicBool,
+    /// Batches were written or cut since the file was synced.
+    unsynced: AtomicBool,
     has_txn_index: AtomicBool,
     /// Set with both locks held, before the files are renamed.
     deleted: AtomicBool,
@@ -108,6 +110,7 @@ impl Segment {
             size: AtomicU64::new(size),
             file: Mutex::new(None),
             used: AtomicBool::new(false),
+            unsynced: AtomicBool::new(false),
             has_txn_index: AtomicBool::new(has_txn_index),
             deleted: AtomicBool::new(false),
             indexes: Mutex::new(Indexes {
@@ -149,6 +152,7 @@ impl Segment {
     /// Notes how much of the file holds batches.
     pub(crate) fn grown_to(&self, size: u64) {
         self.size.store(size, Ordering::Release);
+        self.unsynced.store(true, Ordering::Release);
     }
 
     /// Notes a batch that was written at `position`, and adds index entries when enough bytes
@@ -280,7 +284,10 @@ impl Segment {
     /// index, and space that was reserved is given back.
     pub(crate) fn finish(&self) -> Result<(), StorageError> {
         let mut indexes = self.lock_indexes()?;
-        indexes.largest(&self.place)?;
+        if indexes.largest.is_none() {
+            // Nothing was appended or recovered since the segment was opened.
+            return Ok(());
+        }
         indexes.add_time(&self.place)?;
         indexes.offset.write_out(&self.place)?;
         indexes.time.write_out(&self.place)?;
@@ -303,7 +310,8 @@ impl Segment {
     /// Makes the batches durable, and with `indexes` those too.
     pub(crate) fn sync(&self, indexes: bool) -> Result<(), StorageError> {
         let disk = self.place.disk();
-        if self.size() > 0 || indexes {
+        // Before the sync: what is written while it runs waits for the next one.
+        if self.unsynced.swap(false, Ordering::AcqRel) {
             disk.sync(&*self.file()?, &self.place.named(Kind::Log))?;
         }
         if !indexes {
@@ -351,7 +359,7 @@ impl Segment {
         self.place
             .disk()
             .set_len(&*self.file()?, &named, position)?;
-        self.size.store(position, Ordering::Release);
+        self.grown_to(position);
         self.find_largest_timestamp()
     }
 
@@ -408,6 +416,25 @@ impl Segment {
             return Ok(Vec::new());
         }
         Ok(txn_index::read(&self.place)?.unwrap_or_default())
+    }
+
+    /// Whether something was written that is not known to be on disk.
+    pub(crate) fn is_unsynced(&self) -> bool {
+        let indexes = self.indexes.lock();
+        self.unsynced.load(Ordering::Acquire)
+            || indexes.offset.is_unsynced()
+            || indexes.time.is_unsynced()
+    }
+
+    /// What is in the file may not be on disk: it lay there after a crash.
+    pub(crate) fn set_unsynced(&self) {
+        self.unsynced.store(true, Ordering::Release);
+    }
+
+    /// Gives descriptors and buffers back, even if they were used just now.
+    pub(crate) fn release(&self) -> Result<(), StorageError> {
+        self.used.store(false, Ordering::Relaxed);
+        self.release_if_idle()
     }
 
     /// Gives descriptors and buffers back when nothing was read since the last call. Whoever holds

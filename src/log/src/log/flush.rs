@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use ottla_metadata::{Millis, Offset};
 
-use super::{Hot, Log};
+use super::{Durable, Hot, Log};
 use crate::config::LogConfig;
 use crate::error::StorageError;
 use crate::names::Kind;
@@ -96,7 +96,15 @@ impl Log {
         let end = self.log_end_offset();
         self.flush_to(end)?;
         let active = std::sync::Arc::clone(&self.tail.lock().active);
-        active.sync(true)
+        active.sync(true)?;
+        self.sync_snapshot(end)?;
+        self.home.disk.sync_dir(&self.home.dir)
+    }
+
+    /// Notes that the whole file system was synced.
+    pub(super) fn all_synced(&self) {
+        let mut state = self.flush.lock();
+        state.recovery_point = state.recovery_point.max(self.log_end_offset());
     }
 
     /// `flush.ms`: flushes when the last flush is that long ago and there is something to flush.
@@ -162,7 +170,7 @@ impl Log {
         // The end first: all below it lies in segments that the list then has.
         let end = self.log_end.load(Ordering::Acquire);
         let segments = self.segments.load_full();
-        self.write_epochs()?;
+        self.write_epochs(Durable::Yes)?;
         let first = segments
             .partition_point(|s| s.base() <= from)
             .saturating_sub(1);

@@ -85,6 +85,9 @@ impl Log {
         let end = loading.settle_end()?;
         let log_start = loading.settle_start(end);
         loading.settle_producers(log_start, end)?;
+        for segment in &loading.segments {
+            segment.release()?;
+        }
         Ok(loading.finish(topic_id, log_start, end, created))
     }
 }
@@ -101,6 +104,9 @@ impl Loading {
             let size = stat.map_or(0, |(size, _)| size);
             let has_txn_index = kinds.contains(&Kind::TxnIndex);
             let segment = Segment::existing(place, request.now, size, has_txn_index);
+            if !request.clean {
+                segment.set_unsynced();
+            }
             self.segments.push(Arc::new(segment));
         }
         Ok(())
@@ -333,6 +339,7 @@ impl Loading {
             epochs: Mutex::new(EpochState {
                 epochs: self.epochs,
                 on_disk: self.epochs_on_disk,
+                on_disk_synced: request.clean,
                 closed: false,
             }),
             flush: Mutex::new(FlushState::new(recovery_point, created || !request.clean)),

@@ -91,11 +91,20 @@ struct Hot {
     epoch_unused: bool,
 }
 
+/// Whether a file has to survive a power cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Durable {
+    Yes,
+    No,
+}
+
 #[derive(Debug)]
 struct EpochState {
     epochs: Epochs,
     /// What the file says, as far as it counts: epochs without records are dropped on load.
     on_disk: Epochs,
+    /// The file was synced after it was written.
+    on_disk_synced: bool,
     /// The directory is no longer ours to write to.
     closed: bool,
 }
@@ -263,16 +272,23 @@ impl Log {
         }
     }
 
-    fn write_epochs(&self) -> Result<(), StorageError> {
+    fn write_epochs(&self, durable: Durable) -> Result<(), StorageError> {
         let mut state = self.epochs.lock();
         let used = state.epochs.below(self.log_end_offset());
-        if used == state.on_disk.below(Offset::MAX) || state.closed {
+        let written = used == state.on_disk.below(Offset::MAX);
+        let enough = state.on_disk_synced || durable == Durable::No || used.is_empty();
+        if (written && enough) || state.closed {
             return Ok(());
         }
         let used = Epochs::from(used);
         let path = self.home.path(epochs::FILE_NAME);
-        self.home.disk.replace(&path, used.render().as_bytes())?;
+        let text = used.render();
+        match durable {
+            Durable::Yes => self.home.disk.replace(&path, text.as_bytes())?,
+            Durable::No => self.home.disk.replace_unsynced(&path, text.as_bytes())?,
+        }
         state.on_disk = used;
+        state.on_disk_synced = durable == Durable::Yes;
         Ok(())
     }
 
@@ -288,7 +304,7 @@ impl Log {
         if self.hot.lock().closed {
             return;
         }
-        let _ = self.write_epochs();
+        let _ = self.write_epochs(Durable::No);
         let _ = self.flush_rolled();
     }
 
@@ -327,16 +343,29 @@ impl Log {
         }
     }
 
-    /// Stops use: everything is flushed, a snapshot of the producers written.
-    pub(crate) fn close_cleanly(&self) -> Result<(), StorageError> {
+    /// The first step of a clean stop: no more appends, everything handed to the system, a snapshot
+    /// of the producers written. Answers whether there is something to sync.
+    pub(crate) fn settle(&self) -> Result<bool, StorageError> {
         let mut hot = self.usable()?;
         let end = hot.end;
         hot.producers.set_end(end);
-        hot.producers.take_snapshot(&self.home)?;
+        let snapshot = hot.producers.take_snapshot(&self.home)?;
         hot.active.finish()?;
         hot.closed = true;
+        let unsynced = hot.active.is_unsynced();
         drop(hot);
-        self.flush_everything()?;
+        self.write_epochs(Durable::No)?;
+        Ok(snapshot || unsynced || self.recovery_point() < end)
+    }
+
+    /// The last step of a clean stop. Everything is synced, unless that was done by `synced` for
+    /// the whole file system.
+    pub(crate) fn close_settled(&self, synced: bool) -> Result<(), StorageError> {
+        if synced {
+            self.all_synced();
+        } else {
+            self.flush_everything()?;
+        }
         self.close();
         Ok(())
     }

@@ -16,6 +16,9 @@ pub(super) const CLEAN_MARKER: &str = ".kafka_cleanshutdown";
 /// What Kafka 3.7 and newer write with ZooKeeper.
 const MARKER_CONTENT: &[u8] = br#"{"version":0,"brokerEpoch":-1}"#;
 
+/// Up to so many logs are synced file by file; more are synced with their whole file system.
+const SYNC_ONE_BY_ONE: usize = 8;
+
 impl LogManager {
     /// Flushes, writes snapshots, checkpoints and the mark of a clean stop, and closes the logs.
     /// Directories that fail meanwhile stay without mark; the others get theirs.
@@ -40,10 +43,29 @@ impl LogManager {
 
     fn stop_dir(&self, disk: &Disk) -> Result<(), StorageError> {
         let logs: Vec<Arc<Log>> = self.logs_on(disk).collect();
+        let unsynced = AtomicUsize::new(0);
+        self.each(&logs, |log| {
+            unsynced.fetch_add(usize::from(log.settle()?), Ordering::Relaxed);
+            Ok(())
+        })?;
+        let unsynced = unsynced.into_inner();
+        let all_at_once = unsynced > SYNC_ONE_BY_ONE && disk.sync_file_system()?;
+        let synced = all_at_once || unsynced == 0;
+        self.each(&logs, |log| log.close_settled(synced))?;
+        self.write_checkpoints_on(disk)?;
+        disk.replace(&disk.root().join(CLEAN_MARKER), MARKER_CONTENT)
+    }
+
+    /// Does something with every log, on `num.recovery.threads.per.data.dir` threads.
+    fn each(
+        &self,
+        logs: &[Arc<Log>],
+        act: impl Fn(&Log) -> Result<(), StorageError> + Sync,
+    ) -> Result<(), StorageError> {
         let next = AtomicUsize::new(0);
         let work = || -> Result<(), StorageError> {
             while let Some(log) = logs.get(next.fetch_add(1, Ordering::Relaxed)) {
-                log.close_cleanly()?;
+                act(log)?;
             }
             Ok(())
         };
@@ -57,8 +79,6 @@ impl LogManager {
                 }
             }
             result
-        })?;
-        self.write_checkpoints_on(disk)?;
-        disk.replace(&disk.root().join(CLEAN_MARKER), MARKER_CONTENT)
+        })
     }
 }
