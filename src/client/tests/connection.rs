@@ -1,68 +1,18 @@
 //! Connections against a broker that says what the test wants.
+#![allow(clippy::unwrap_used, clippy::panic)] // the helpers of tests, too
 
 use std::time::Duration;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use ottla_client::{ClientError, Connection, ConnectionOptions};
 use ottla_protocol::messages::api_versions_response::ApiVersion;
 use ottla_protocol::messages::{ApiVersionsResponse, MetadataRequest, MetadataResponse};
-use ottla_protocol::{ApiKey, Encodable, RequestHeader, decode_header, encode_response};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use ottla_protocol::{ApiKey, RequestHeader};
+use tokio::net::TcpListener;
 
-/// What the broker does with a request.
-enum Deed {
-    Answer(Bytes),
-    Silence,
-    HangUp,
-}
+use broker::{Deed, broker, frame};
 
-/// Serves connections one after the other. `deed` gets the number of the connection and the
-/// request's header.
-async fn broker(mut deed: impl FnMut(usize, &RequestHeader) -> Deed + Send + 'static) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap().to_string();
-    tokio::spawn(async move {
-        let mut number = 0;
-        while let Ok((mut stream, _)) = listener.accept().await {
-            while let Some(header) = next_request(&mut stream).await {
-                match deed(number, &header) {
-                    Deed::Answer(frame) => stream.write_all(&frame).await.unwrap(),
-                    Deed::Silence => {}
-                    Deed::HangUp => break,
-                }
-            }
-            number += 1;
-        }
-    });
-    address
-}
-
-async fn next_request(stream: &mut TcpStream) -> Option<RequestHeader> {
-    let size = stream.read_u32().await.ok()?;
-    let mut frame = vec![0; size as usize];
-    stream.read_exact(&mut frame).await.ok()?;
-    decode_header(&mut Bytes::from(frame)).ok()
-}
-
-/// A whole answer to the request, size included.
-fn frame<M: Encodable + ottla_protocol::layout::Guarded>(
-    header: &RequestHeader,
-    message: &M,
-) -> Bytes {
-    let body = encode_response(header, message).unwrap();
-    let mut bytes = BytesMut::new();
-    for part in body.parts {
-        let ottla_protocol::Part::Bytes(part) = part else {
-            panic!("no files here");
-        };
-        bytes.put_slice(&part);
-    }
-    let mut framed = BytesMut::new();
-    framed.put_u32(bytes.len() as u32);
-    framed.put_slice(&bytes);
-    framed.freeze()
-}
+mod broker;
 
 fn versions(header: &RequestHeader, metadata_max: i16) -> Deed {
     let api = |api: ApiKey, max| {
@@ -105,7 +55,7 @@ fn metadata(header: &RequestHeader) -> Bytes {
 
 #[tokio::test]
 async fn the_newest_common_version_is_spoken() {
-    let address = broker(|_, header| match header.api {
+    let address = broker(|_, header, _| match header.api {
         ApiKey::ApiVersions => versions(header, 5),
         _ => {
             assert_eq!(header.api_version, 5);
@@ -120,7 +70,7 @@ async fn the_newest_common_version_is_spoken() {
 
 #[tokio::test]
 async fn a_broker_that_knows_only_version_0_is_asked_in_it() {
-    let address = broker(|_, header| match (header.api, header.api_version) {
+    let address = broker(|_, header, _| match (header.api, header.api_version) {
         (ApiKey::ApiVersions, 0) => versions(header, 1),
         (ApiKey::ApiVersions, _) => {
             // Whatever was asked, the refusal is a version 0 answer (KIP-511).
@@ -140,7 +90,7 @@ async fn a_broker_that_knows_only_version_0_is_asked_in_it() {
 
 #[tokio::test]
 async fn a_broker_that_hangs_up_on_the_question_is_an_old_one() {
-    let address = broker(|number, header| match number {
+    let address = broker(|number, header, _| match number {
         0 => Deed::HangUp,
         _ => {
             assert_eq!((header.api, header.api_version), (ApiKey::Metadata, 0));
@@ -156,7 +106,7 @@ async fn a_broker_that_hangs_up_on_the_question_is_an_old_one() {
 #[tokio::test]
 async fn requests_do_not_wait_for_each_others_answers() {
     let mut held = Vec::new();
-    let address = broker(move |_, header| match header.api {
+    let address = broker(move |_, header, _| match header.api {
         ApiKey::ApiVersions => versions(header, 5),
         _ => {
             held.push(metadata(header));
@@ -180,7 +130,7 @@ async fn check_bad_answer(
     options: ConnectionOptions,
     expected: impl Fn(&ClientError) -> bool,
 ) {
-    let address = broker(move |_, header| match header.api {
+    let address = broker(move |_, header, _| match header.api {
         ApiKey::ApiVersions => versions(header, 5),
         _ => answer(header),
     })

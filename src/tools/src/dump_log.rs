@@ -15,6 +15,8 @@ mod index;
 mod log_file;
 mod segment;
 mod snapshot;
+#[cfg(test)]
+mod tests;
 mod time_index;
 mod transaction_index;
 

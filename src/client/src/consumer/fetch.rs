@@ -162,3 +162,141 @@ impl<'a> Aborted<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+    use ottla_records::{BatchBuilder, BatchOptions, Compression, Magic};
+
+    /// A batch of the producer with one record per value, from this offset on.
+    fn batch(options: BatchOptions, values: &[&str]) -> Vec<u8> {
+        let mut builder = BatchBuilder::new(options).unwrap();
+        for value in values {
+            builder
+                .append(1, None, Some(value.as_bytes()), &[])
+                .unwrap();
+        }
+        builder.build().unwrap()
+    }
+
+    fn of_producer(base_offset: i64, producer_id: i64, values: &[&str]) -> Vec<u8> {
+        let options = BatchOptions {
+            base_offset,
+            producer_id,
+            producer_epoch: 0,
+            base_sequence: 0,
+            transactional: producer_id >= 0,
+            ..BatchOptions::default()
+        };
+        batch(options, values)
+    }
+
+    fn marker(base_offset: i64, producer_id: i64, marker: ControlRecord) -> Vec<u8> {
+        BatchBuilder::end_transaction(base_offset, 1, producer_id, 0, marker)
+    }
+
+    fn check(
+        bytes: Vec<u8>,
+        aborted: &[(i64, i64)],
+        isolation: Isolation,
+        position: i64,
+        expected: Result<(&[&str], i64), &str>,
+    ) {
+        let partition = TopicPartition::new("t", 0);
+        let aborted = aborted.iter().map(|(producer, first)| {
+            AbortedTransaction::default()
+                .with_producer_id((*producer).into())
+                .with_first_offset(*first)
+        });
+        let data = PartitionData::default()
+            .with_records(Some(Bytes::from(bytes)))
+            .with_aborted_transactions(Some(aborted.collect()));
+        let options = ConsumerOptions {
+            isolation,
+            ..ConsumerOptions::default()
+        };
+        let mut out = VecDeque::new();
+        let found = read(&partition, position, &data, &options, &mut out);
+        let values: Vec<String> = out
+            .iter()
+            .map(|r| String::from_utf8(r.record.value.clone().unwrap().to_vec()).unwrap())
+            .collect();
+        let values: Vec<&str> = values.iter().map(String::as_str).collect();
+        match (found, expected) {
+            (Ok(next), Ok(expected)) => assert_eq!((&values[..], next), expected),
+            (Err(error), Err(expected)) => {
+                assert!(error.to_string().contains(expected), "{error}");
+            }
+            (found, expected) => panic!("{found:?} instead of {expected:?}"),
+        }
+    }
+
+    #[test]
+    fn records_before_the_position_are_left_out() {
+        let bytes = [of_producer(5, -1, &["a", "b"]), of_producer(7, -1, &["c"])].concat();
+        let all = Isolation::ReadUncommitted;
+        check(bytes.clone(), &[], all, 5, Ok((&["a", "b", "c"], 8)));
+        check(bytes.clone(), &[], all, 6, Ok((&["b", "c"], 8)));
+        // A batch of which only a part came is fetched again.
+        let cut = bytes[..bytes.len() - 1].to_vec();
+        check(cut, &[], all, 5, Ok((&["a", "b"], 7)));
+        check(Vec::new(), &[], all, 5, Ok((&[], 5)));
+        let legacy = BatchOptions {
+            magic: Magic::V0,
+            compression: Compression::Gzip,
+            ..BatchOptions::default()
+        };
+        check(batch(legacy, &["a", "b"]), &[], all, 1, Ok((&["b"], 2)));
+    }
+
+    #[test]
+    fn aborted_records_are_left_out() {
+        let abort = ControlRecord::Abort {
+            coordinator_epoch: 0,
+        };
+        let commit = ControlRecord::Commit {
+            coordinator_epoch: 0,
+        };
+        let bytes = [
+            of_producer(0, 1, &["aborted"]),
+            of_producer(1, 2, &["committed"]),
+            of_producer(2, -1, &["plain"]),
+            marker(3, 1, abort),
+            marker(4, 2, commit),
+            of_producer(5, 1, &["later"]),
+        ]
+        .concat();
+        check(
+            bytes.clone(),
+            &[(1, 0)],
+            Isolation::ReadCommitted,
+            0,
+            Ok((&["committed", "plain", "later"], 6)),
+        );
+        check(
+            bytes,
+            &[],
+            Isolation::ReadUncommitted,
+            0,
+            Ok((&["aborted", "committed", "plain", "later"], 6)),
+        );
+    }
+
+    #[test]
+    fn damage_is_told() {
+        let good = of_producer(0, -1, &["a"]);
+        let mut bad = good.clone();
+        *bad.last_mut().unwrap() ^= 1;
+        let all = Isolation::ReadUncommitted;
+        check(bad, &[], all, 0, Err("t-0: corrupt batch"));
+        let part = good[..good.len() - 1].to_vec();
+        check(
+            part,
+            &[],
+            all,
+            0,
+            Err("larger than max.partition.fetch.bytes"),
+        );
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use bytes::Buf;
 
 use super::Dump;
@@ -15,11 +15,14 @@ const VERSION: i16 = 0;
 pub(super) fn dump(dump: &mut Dump<'_>, path: &Path) -> Result<()> {
     let bytes = std::fs::read(path)?;
     for mut entry in bytes.chunks(ENTRY) {
-        let version = entry.try_get_i16().context("a torn entry")?;
+        if entry.len() < ENTRY {
+            bail!("a torn entry at the end");
+        }
+        let version = entry.try_get_i16()?;
         if version != VERSION {
             bail!("Unexpected aborted transaction version {version}");
         }
-        let mut next = || entry.try_get_i64().context("a torn entry");
+        let mut next = || entry.try_get_i64();
         let (producer, first, last, stable) = (next()?, next()?, next()?, next()?);
         writeln!(
             dump.out,

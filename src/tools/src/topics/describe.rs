@@ -79,6 +79,16 @@ impl PartitionLine {
 }
 
 pub(super) fn print(topics: &[TopicLine], filters: Filters, live: &BTreeSet<i32>, as_json: bool) {
+    let (text, values) = render(topics, filters, live);
+    if as_json {
+        cli::print_json(&Value::Array(values));
+    } else {
+        cli::print(&text);
+    }
+}
+
+/// The description as text and as values.
+fn render(topics: &[TopicLine], filters: Filters, live: &BTreeSet<i32>) -> (String, Vec<Value>) {
     let mut text = String::new();
     let mut values = Vec::new();
     for topic in topics {
@@ -89,7 +99,7 @@ pub(super) fn print(topics: &[TopicLine], filters: Filters, live: &BTreeSet<i32>
             .collect();
         let without_overrides = filters.with_overrides && topic.configs.is_empty();
         let empty = filters.partitions_only() && partitions.is_empty();
-        if as_json && !without_overrides && !empty {
+        if !without_overrides && !empty {
             values.push(topic_json(topic, &partitions));
         }
         if !filters.partitions_only() && !without_overrides {
@@ -99,11 +109,7 @@ pub(super) fn print(topics: &[TopicLine], filters: Filters, live: &BTreeSet<i32>
             text.extend(partitions.iter().map(|p| p.text(&topic.name)));
         }
     }
-    if as_json {
-        cli::print_json(&Value::Array(values));
-    } else {
-        cli::print(&text);
-    }
+    (text, values)
 }
 
 fn topic_text(topic: &TopicLine) -> String {
@@ -161,4 +167,139 @@ fn topic_json(topic: &TopicLine, partitions: &[&PartitionLine]) -> Value {
         "markedForDeletion": topic.marked_for_deletion,
         "partitions": partitions,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn partition(
+        partition: i32,
+        leader: Option<i32>,
+        replicas: &[i32],
+        isr: &[i32],
+    ) -> PartitionLine {
+        PartitionLine {
+            partition,
+            leader,
+            replicas: replicas.to_vec(),
+            isr: isr.to_vec(),
+            adding: None,
+            removing: None,
+        }
+    }
+
+    /// A topic with all kinds of partitions, on brokers 0 to 3, of which 3 is dead.
+    fn topic(configs: &[(&str, &str)]) -> TopicLine {
+        let owned = |(k, v): &(&str, &str)| ((*k).to_owned(), (*v).to_owned());
+        TopicLine {
+            name: "t".to_owned(),
+            id: Some("KSofbHQ9Ski9N3yOoAgoOA".to_owned()),
+            configs: configs.iter().map(owned).collect(),
+            partitions: vec![
+                partition(0, Some(0), &[0, 1], &[0, 1]),
+                partition(1, Some(1), &[1, 2], &[1]),
+                partition(2, None, &[3], &[3]),
+                partition(3, Some(3), &[3, 0, 1], &[3, 0, 1]),
+                PartitionLine {
+                    adding: Some(vec![2]),
+                    removing: Some(vec![1]),
+                    ..partition(4, Some(0), &[0, 1, 2], &[0, 1])
+                },
+            ],
+            min_isr: 2,
+            marked_for_deletion: false,
+        }
+    }
+
+    const NONE: Filters = Filters {
+        with_overrides: false,
+        under_replicated: false,
+        unavailable: false,
+        under_min_isr: false,
+        at_min_isr: false,
+    };
+
+    #[test]
+    fn a_topic_is_described_as_kafka_does() {
+        let live = BTreeSet::from([0, 1, 2]);
+        let topic = topic(&[("cleanup.policy", "compact"), ("retention.ms", "5")]);
+        let (text, values) = render(&[topic], NONE, &live);
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 6);
+        assert_eq!(
+            lines[0],
+            "Topic: t\tTopicId: KSofbHQ9Ski9N3yOoAgoOA\tPartitionCount: 5\tReplicationFactor: 2\t\
+             Configs: cleanup.policy=compact,retention.ms=5"
+        );
+        assert_eq!(
+            lines[3],
+            "\tTopic: t\tPartition: 2\tLeader: none\tReplicas: 3\tIsr: 3\tElr: N/A\tLastKnownElr: N/A"
+        );
+        assert_eq!(
+            lines[5],
+            "\tTopic: t\tPartition: 4\tLeader: 0\tReplicas: 0,1,2\tIsr: 0,1\tAdding Replicas: 2\t\
+             Removing Replicas: 1\tElr: N/A\tLastKnownElr: N/A"
+        );
+        assert_eq!(values[0]["partitions"][4]["addingReplicas"], json!([2]));
+        assert_eq!(values[0]["configs"]["retention.ms"], json!("5"));
+    }
+
+    /// Which partitions a filter leaves.
+    fn check(filters: Filters, expected: &[i32]) {
+        let live = BTreeSet::from([0, 1, 2]);
+        let (text, values) = render(&[topic(&[])], filters, &live);
+        assert!(!text.contains("Topic: t\tTopicId"), "{text}");
+        let found: Vec<i32> = values
+            .iter()
+            .flat_map(|t| t["partitions"].as_array().unwrap())
+            .map(|p| p["partition"].as_i64().unwrap() as i32)
+            .collect();
+        assert_eq!(found, expected, "{filters:?}");
+        assert_eq!(text.lines().count(), expected.len());
+    }
+
+    #[test]
+    fn filters_choose_partitions() {
+        check(
+            Filters {
+                under_replicated: true,
+                ..NONE
+            },
+            &[1],
+        );
+        check(
+            Filters {
+                unavailable: true,
+                ..NONE
+            },
+            &[2, 3],
+        );
+        check(
+            Filters {
+                under_min_isr: true,
+                ..NONE
+            },
+            &[1, 2],
+        );
+        check(
+            Filters {
+                at_min_isr: true,
+                ..NONE
+            },
+            &[0, 4],
+        );
+    }
+
+    #[test]
+    fn only_topics_with_overrides() {
+        let live = BTreeSet::new();
+        let filters = Filters {
+            with_overrides: true,
+            ..NONE
+        };
+        let topics = [topic(&[]), topic(&[("flush.ms", "1")])];
+        let (text, values) = render(&topics, filters, &live);
+        assert_eq!((text.lines().count(), values.len()), (1, 1));
+    }
 }
