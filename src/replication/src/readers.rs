@@ -64,6 +64,7 @@ const MAX_UNSEEN: usize = 4096;
 /// Everybody who waits at one partition, and how many bytes they cannot see yet.
 #[derive(Default)]
 pub(crate) struct Readers {
+    /// Ascending by id.
     waiting: Vec<Reader>,
     next_id: u64,
     /// End offset and size of each set appended above the high watermark.
@@ -82,7 +83,9 @@ impl Readers {
     }
 
     pub(crate) fn leave(&mut self, id: u64) {
-        self.waiting.retain(|reader| reader.id != id);
+        if let Ok(place) = self.waiting.binary_search_by_key(&id, |reader| reader.id) {
+            self.waiting.remove(place);
+        }
     }
 
     /// A set was appended. Readers bounded by the log end see it now, others when the watermark

@@ -14,6 +14,10 @@ use rand::Rng;
 /// an equal (`KafkaBroker.MIN_INCREMENTAL_FETCH_SESSION_EVICTION_MS`).
 const EVICTABLE_AFTER_MS: Millis = 120_000;
 
+/// The most partitions that all sessions together remember, at some 200 bytes each. Beyond, clients
+/// fetch outside of sessions.
+const MAX_CACHED_PARTITIONS: usize = 2_000_000;
+
 /// The session id that means "none".
 pub(crate) const NO_SESSION: i32 = 0;
 /// The epoch of a full fetch that begins a session.
@@ -114,6 +118,10 @@ impl FetchSessions {
     /// Begins a session if there is room, or somebody gives way; else answers [`NO_SESSION`].
     pub(crate) fn open(&self, new: NewSession, slots: usize, now: Millis) -> i32 {
         let mut sessions = self.sessions.write();
+        let size = new.partitions.len();
+        if cached(&sessions).saturating_add(size) > MAX_CACHED_PARTITIONS {
+            return NO_SESSION;
+        }
         if sessions.len() >= slots {
             let Some(victim) = victim(&sessions, &new, now) else {
                 return NO_SESSION;
@@ -159,14 +167,26 @@ impl FetchSessions {
         state.epoch = next_epoch(epoch);
         let expected = state.epoch;
         drop(state);
+        let before = session.size.swap(left, Ordering::Relaxed);
         if left == 0 {
             self.close(id);
             return Ok(Resumed::Emptied);
         }
-        session.size.store(left, Ordering::Relaxed);
+        if left > before && cached(&self.sessions.read()) > MAX_CACHED_PARTITIONS {
+            self.close(id);
+            return Err(ErrorCode::FetchSessionIdNotFound);
+        }
         session.last_used_ms.store(now, Ordering::Relaxed);
         Ok(Resumed::Session(session, expected))
     }
+}
+
+/// Partitions of all sessions.
+fn cached(sessions: &HashMap<i32, Arc<Session>>) -> usize {
+    sessions
+        .values()
+        .map(|session| session.size.load(Ordering::Relaxed))
+        .sum()
 }
 
 /// Who gives way to a new session (`FetchSessionCacheShard.tryEvict`): the one unused for longest

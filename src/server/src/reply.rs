@@ -7,6 +7,10 @@ use ottla_protocol::{
     encode_response,
 };
 
+/// The most partitions that one Produce or Fetch may name. An answer takes some hundreds of bytes
+/// for each, whatever the request took, so a request of many million tiny ones would be expensive.
+pub(crate) const MAX_PARTITIONS: usize = 200_000;
+
 /// Decodes the request's body.
 ///
 /// # Errors
@@ -15,6 +19,14 @@ use ottla_protocol::{
 pub(crate) fn decode<R: Message + Guarded>(request: &Request) -> Result<R, Answer> {
     decode_request(request.header.api_version, request.body.clone())
         .map_err(|error| malformed(&request.header, &error))
+}
+
+/// The answer to a request with more than [`MAX_PARTITIONS`].
+pub(crate) fn too_many_partitions(header: &RequestHeader, count: usize) -> Answer {
+    let (api, version) = (header.api, header.api_version);
+    Answer::Close(CloseReason(format!(
+        "{api} version {version} names {count} partitions; at most {MAX_PARTITIONS} are served"
+    )))
 }
 
 /// The answer to a request that cannot be decoded.

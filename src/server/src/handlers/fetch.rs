@@ -28,7 +28,7 @@ use crate::fetch_sessions::{
     TopicKey, Wanted,
 };
 use crate::handlers::leaders::Leaders;
-use crate::reply::malformed;
+use crate::reply::{MAX_PARTITIONS, malformed, too_many_partitions};
 
 pub(crate) const API: Api = Api {
     key: ApiKey::Fetch,
@@ -47,6 +47,14 @@ fn handle(context: &Arc<Context>, request: Request) -> Answer {
         Ok(request) => request,
         Err(error) => return malformed(&header, &error),
     };
+    let partitions = request
+        .topics
+        .iter()
+        .map(|topic| topic.partitions.len())
+        .sum();
+    if partitions > MAX_PARTITIONS {
+        return too_many_partitions(&header, partitions);
+    }
     let image = context.cluster.image();
     let (kind, all) = match begin(context, &image, &request, header.api_version >= 13) {
         Ok(begun) => begun,

@@ -21,7 +21,7 @@ use crate::api_table::{Api, versions};
 use crate::context::Context;
 use crate::error_code;
 use crate::handlers::leaders::Leaders;
-use crate::reply::malformed;
+use crate::reply::{MAX_PARTITIONS, malformed, too_many_partitions};
 
 pub(crate) const API: Api = Api {
     key: ApiKey::Produce,
@@ -43,6 +43,9 @@ fn handle(context: &Arc<Context>, request: Request) -> Answer {
         Ok(view) => view,
         Err(error) => return malformed(&header, &error),
     };
+    if view.partition_count() > MAX_PARTITIONS {
+        return too_many_partitions(&header, view.partition_count());
+    }
     let acks = match view.acks {
         0 => RequiredAcks::None,
         1 => RequiredAcks::Leader,
@@ -81,7 +84,7 @@ struct Exchange {
     header: RequestHeader,
     connection: Arc<ConnectionInfo>,
     view: ProduceRequestView,
-    /// Places of partitions that the request names again further on; empty as a rule.
+    /// Places of partitions that the request names again further on, ascending; empty as a rule.
     superseded: Vec<usize>,
 }
 
@@ -102,7 +105,7 @@ impl Exchange {
     fn partitions(&self) -> impl Iterator<Item = (&str, i32, Bytes)> {
         all_partitions(&self.view)
             .enumerate()
-            .filter(|(place, _)| !self.superseded.contains(place))
+            .filter(|(place, _)| !self.superseded.binary_search(place).is_ok())
             .map(|(_, partition)| partition)
     }
 
@@ -114,7 +117,7 @@ impl Exchange {
         for topic in self.view.topics() {
             let mut partitions = SmallVec::new();
             for partition in topic.partitions() {
-                let is_superseded = self.superseded.contains(&place);
+                let is_superseded = self.superseded.binary_search(&place).is_ok();
                 place += 1;
                 if is_superseded {
                     continue;
@@ -152,7 +155,7 @@ fn all_partitions(view: &ProduceRequestView) -> impl Iterator<Item = (&str, i32,
     })
 }
 
-/// Places of partitions that are named again later in the request.
+/// Places of partitions that are named again later in the request, ascending.
 fn superseded(view: &ProduceRequestView) -> Vec<usize> {
     if view.partition_count() < 2 {
         return Vec::new();
@@ -170,6 +173,7 @@ fn superseded(view: &ProduceRequestView) -> Vec<usize> {
             }
         }
     }
+    superseded.sort_unstable();
     superseded
 }
 
