@@ -15,7 +15,8 @@ use tokio::time::Instant;
 
 use crate::cluster::{Cluster, Tasks};
 use crate::configs::{self, ConfigFollower};
-use crate::driver::{self, Driver, Inputs};
+use crate::driver::{Driver, Inputs};
+use crate::membership;
 use crate::outbox::{ANSWERS, Outboxes};
 use crate::receiver::Receiver;
 use crate::shared::Shared;
@@ -101,7 +102,7 @@ impl Bootstrap {
     /// # Errors
     /// The id or an address is taken, or ZooKeeper failed.
     pub async fn register(self, registration: Registration) -> Result<Registered, StartError> {
-        let node = driver::registration(&registration);
+        let node = membership::registration(&registration);
         let deadline = Instant::now() + self.patience;
         let register = self.zk.register_broker(registration.id, &node);
         let registered = match tokio::time::timeout_at(deadline, register).await {

@@ -4,15 +4,14 @@
 //! configuration. While ZooKeeper is away it waits inside whatever it was doing; nothing else of
 //! the broker depends on it.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use ottla_controller::{Action, Controller, Event, Fence, TermEvent, UncleanElection};
-use ottla_metadata::{ConfigImage, TopicName};
-use ottla_zk::znode::BrokerRegistration;
-use ottla_zk::{Election, RegisterError, SessionEvent, Watch, WatchEvent, WatchEvents, ZkError};
+use ottla_metadata::TopicName;
+use ottla_zk::{SessionEvent, WatchEvent, WatchEvents, ZkError};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
@@ -20,13 +19,12 @@ use crate::configs::ConfigFollower;
 use crate::convert::{TermOver, chain};
 use crate::outbox::{Answer, Outboxes};
 use crate::shared::Shared;
+use crate::unclean::unclean_election;
 
 /// Pause before something that failed for a reason other than a lost session is tried again.
-const RETRY_PAUSE: Duration = Duration::from_secs(1);
+pub(crate) const RETRY_PAUSE: Duration = Duration::from_secs(1);
 /// How long giving up `/controller` may take when the broker stops.
 const RESIGN_PATIENCE: Duration = Duration::from_secs(2);
-/// The config key that decides about unclean elections.
-const UNCLEAN: &str = "unclean.leader.election.enable";
 
 /// What the task owns.
 pub(crate) struct Driver {
@@ -39,11 +37,11 @@ pub(crate) struct Driver {
     /// The right to write, as of our last election.
     pub(crate) fence: Option<Fence>,
     /// The generation of the session in which we registered; 0 for none.
-    registered_in: u64,
+    pub(crate) registered_in: u64,
     /// The unclean elections that the brain knows of.
     pub(crate) unclean: UncleanElection,
     /// When to try again to register or to be elected.
-    retry_at: Option<Instant>,
+    pub(crate) retry_at: Option<Instant>,
 }
 
 /// What the task waits for.
@@ -173,100 +171,6 @@ impl Driver {
         self.step(Event::Deposed);
     }
 
-    async fn session_changed(&mut self, event: SessionEvent) -> Result<(), ZkError> {
-        match event {
-            SessionEvent::Connected { generation, .. } => {
-                if generation != self.registered_in {
-                    self.depose();
-                    self.shared.broker_epoch.store(-1, Ordering::Release);
-                }
-                self.join().await
-            }
-            SessionEvent::Expired { .. } => {
-                self.depose();
-                Ok(())
-            }
-            SessionEvent::Disconnected { .. } => {
-                tracing::warn!("ZooKeeper is away; leaders and followers go on as they are");
-                Ok(())
-            }
-            SessionEvent::Closed => Ok(()),
-        }
-    }
-
-    /// Makes sure that we are registered, and stands for controller if there is none.
-    async fn join(&mut self) -> Result<(), ZkError> {
-        let generation = self.shared.zk.session().borrow().generation();
-        if self.registered_in != generation || !self.is_registered().await? {
-            self.register().await?;
-        }
-        if self.registered_in == generation && !self.brain.is_elected() {
-            self.elect().await?;
-        }
-        Ok(())
-    }
-
-    /// Whether our node is there and ours; watches it.
-    async fn is_registered(&mut self) -> Result<bool, ZkError> {
-        let node = self.shared.zk.broker(self.shared.id(), Watch::Arm).await?;
-        let epoch = self.shared.broker_epoch.load(Ordering::Acquire);
-        Ok(node.is_some_and(|node| node.stat.czxid == epoch))
-    }
-
-    async fn register(&mut self) -> Result<(), ZkError> {
-        let registration = registration(&self.shared.registration);
-        let id = self.shared.id();
-        match self.shared.zk.register_broker(id, &registration).await {
-            Ok(registered) => {
-                tracing::info!(broker = %id, epoch = registered.epoch, "registered again");
-                self.registered_in = registered.generation;
-                self.shared
-                    .broker_epoch
-                    .store(registered.epoch, Ordering::Release);
-                self.is_registered().await?;
-                Ok(())
-            }
-            Err(RegisterError::Zk(error)) => Err(error),
-            Err(error) => {
-                tracing::error!(
-                    error = chain(&error),
-                    "the broker cannot be registered; trying again"
-                );
-                self.registered_in = 0;
-                self.retry_at = Some(Instant::now() + RETRY_PAUSE);
-                Ok(())
-            }
-        }
-    }
-
-    async fn elect(&mut self) -> Result<(), ZkError> {
-        match self.shared.zk.elect(self.shared.id(), now_ms()).await {
-            Ok(Election::Won(fence)) => {
-                let fence = Fence {
-                    epoch: fence.epoch,
-                    version: fence.zk_version,
-                };
-                self.fence = Some(fence);
-                self.unclean = self.unclean_election();
-                self.step(Event::Elected(fence));
-                Ok(())
-            }
-            Ok(Election::Lost { controller }) => {
-                tracing::info!(%controller, "another broker is the controller");
-                Ok(())
-            }
-            Err(RegisterError::Zk(error)) => Err(error),
-            Err(error) => {
-                tracing::error!(
-                    error = chain(&error),
-                    "cannot stand for controller; trying again"
-                );
-                self.retry_at = Some(Instant::now() + RETRY_PAUSE);
-                Ok(())
-            }
-        }
-    }
-
     async fn watches_fired(&mut self, events: BTreeSet<WatchEvent>) -> Result<(), ZkError> {
         let mut topics: Vec<TopicName> = Vec::new();
         let mut brokers = false;
@@ -298,25 +202,6 @@ impl Driver {
         }
         if !topics.is_empty() && self.brain.is_active() {
             self.read_topics(topics).await?;
-        }
-        Ok(())
-    }
-
-    /// `/controller` was created, changed or deleted: it is ours, or we are not the controller.
-    async fn controller_changed(&mut self) -> Result<(), ZkError> {
-        if let Some(epoch) = self.brain.term() {
-            let now = self.shared.zk.controller(Watch::Arm).await?;
-            let ours = now.epoch == epoch
-                && now
-                    .holder
-                    .is_some_and(|holder| holder.value.broker == self.shared.id());
-            if ours {
-                return Ok(());
-            }
-            self.depose();
-        }
-        if self.retry_at.is_none() && self.registered_in != 0 {
-            self.elect().await?;
         }
         Ok(())
     }
@@ -391,76 +276,5 @@ impl Inputs {
             changed = self.configs_version.changed() => changed.ok().map(|()| Input::Configs),
             () = retry => Some(Input::Retry),
         }
-    }
-}
-
-/// Milliseconds since the Unix epoch.
-pub(crate) fn now_ms() -> i64 {
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    i64::try_from(now.as_millis()).unwrap_or(i64::MAX)
-}
-
-/// Our node's content.
-pub(crate) fn registration(registration: &crate::Registration) -> BrokerRegistration {
-    use ottla_config::MetadataVersion;
-    use ottla_zk::znode::RegistrationVersion;
-
-    let version = registration.version;
-    BrokerRegistration {
-        version: if version >= MetadataVersion::V2_7_IV0 {
-            RegistrationVersion::V5
-        } else if version >= MetadataVersion::V0_10_0_IV1 {
-            RegistrationVersion::V4
-        } else {
-            RegistrationVersion::V2
-        },
-        endpoints: registration.endpoints.clone(),
-        rack: registration.rack.clone(),
-        jmx_port: -1,
-        timestamp_ms: now_ms(),
-    }
-}
-
-/// Where unclean elections are allowed, with the precedence of broker configurations.
-fn unclean_election(
-    configs: &ConfigImage,
-    own: ottla_metadata::BrokerId,
-    file: bool,
-) -> UncleanElection {
-    let value =
-        |map: &BTreeMap<String, String>| map.get(UNCLEAN)?.trim().to_ascii_lowercase().parse().ok();
-    let own = configs.brokers.get(&own).and_then(|map| value(map));
-    UncleanElection {
-        default: own
-            .or_else(|| value(&configs.broker_defaults))
-            .unwrap_or(file),
-        topics: configs
-            .topics
-            .iter()
-            .filter_map(|(name, map)| Some((Arc::clone(name), value(map)?)))
-            .collect(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use ottla_metadata::BrokerId;
-
-    use super::*;
-
-    #[test]
-    fn precedence_of_unclean_election() {
-        let map = |value: &str| Arc::new(BTreeMap::from([(UNCLEAN.to_owned(), value.to_owned())]));
-        let mut configs = ConfigImage::default();
-        assert!(unclean_election(&configs, BrokerId(1), true).default);
-        configs.broker_defaults = map("false");
-        assert!(!unclean_election(&configs, BrokerId(1), true).default);
-        configs.brokers.insert(BrokerId(1), map("True"));
-        configs.topics.insert("t".into(), map("false"));
-        configs.topics.insert("u".into(), map("nonsense"));
-        let unclean = unclean_election(&configs, BrokerId(1), false);
-        assert!(unclean.default && !unclean.allows("t") && unclean.allows("u"));
     }
 }

@@ -20,6 +20,7 @@ mod bootstrap;
 mod carry_out;
 mod cluster;
 mod configs;
+mod context;
 mod convert;
 mod create_partitions;
 mod create_topics;
@@ -28,12 +29,14 @@ mod driver;
 mod error;
 mod image;
 mod local;
+mod membership;
 mod options;
 mod outbox;
 mod receiver;
 mod shared;
 #[cfg(test)]
 mod tests;
+mod unclean;
 mod wait;
 
 pub use bootstrap::{Bootstrap, Registered};

@@ -24,7 +24,7 @@ pub struct Settings {
 
 /// The controller of a cluster, or a broker that may become it (`KafkaController`).
 ///
-/// It decides from its [`Context`] what every partition needs and asks for it; nothing is believed
+/// It decides from its context what every partition needs and asks for it; nothing is believed
 /// before the store has confirmed it, and brokers hear only of what is stored. Each partition has at
 /// most one write under way, and nothing is decided about it meanwhile. A conflict or an unknown
 /// outcome re-reads the node and decides anew.
