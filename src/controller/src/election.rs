@@ -117,9 +117,11 @@ pub(crate) fn revise(
     }
 }
 
-/// The same leadership as a new decision, to be written where the node was lost.
+/// The same leadership as a new decision, to be written where the node was lost. A leader that is
+/// not in sync with itself, which only a mistake can have made, is left out.
 pub(crate) fn renew(now: &LeaderIsr, controller_epoch: i32) -> LeaderIsr {
     LeaderIsr {
+        leader: now.leader.filter(|id| now.isr.contains(id)),
         leader_epoch: now.leader_epoch.saturating_add(1),
         controller_epoch,
         ..now.clone()

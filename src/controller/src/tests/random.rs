@@ -19,6 +19,7 @@ enum Op {
     Vanish(usize),
     Shrink(usize, i32, bool),
     Lose(usize, i32),
+    Scribble(usize, i32, i32, Vec<i32>),
     Break(i32, usize),
     Drain(i32),
     Prefer(usize),
@@ -53,6 +54,14 @@ fn op() -> impl Strategy<Value = Op> {
         1 => Just(Op::Elect),
         3 => prop::collection::vec(0u8..4, 1..4).prop_map(Op::Faults),
         8 => (1usize..6).prop_map(Op::Act),
+    ]
+}
+
+fn op_or_scribble() -> impl Strategy<Value = Op> {
+    let isr = prop::collection::vec(0i32..5, 0..4);
+    prop_oneof![
+        4 => op(),
+        1 => (0usize..3, 0i32..3, -1i32..5, isr).prop_map(|(t, p, l, isr)| Op::Scribble(t, p, l, isr)),
     ]
 }
 
@@ -105,6 +114,15 @@ fn apply(world: &mut World, op: Op) {
                     nodes: vec![1],
                     partitions: [tp].into(),
                 });
+            }
+        }
+        Op::Scribble(topic, partition, leader, isr) => {
+            let tp = tp(TOPICS[topic], partition);
+            if let Some((state, version)) = world.states.get_mut(&tp) {
+                state.leader = (leader >= 0).then_some(BrokerId(leader));
+                state.isr = ids(&isr);
+                state.leader_epoch += 1;
+                *version += 1;
             }
         }
         Op::Lose(topic, partition) => _ = world.states.remove(&tp(TOPICS[topic], partition)),
@@ -176,5 +194,16 @@ proptest! {
         prop_assert!(world.marks.is_empty());
         let waiting = world.states.values().filter(|(state, _)| state.leader.is_none()).count();
         prop_assert_eq!(waiting, 0, "all brokers live, so all partitions are led");
+    }
+
+    /// Whatever stands in the state nodes, the brain neither panics nor breaks its own rules.
+    #[test]
+    fn scribbles_in_state_nodes_are_survived(ops in prop::collection::vec(op_or_scribble(), 1..60)) {
+        let mut world = World::new(&[1, 2, 3]);
+        world.elect();
+        for op in ops {
+            apply(&mut world, op);
+        }
+        calm(&mut world);
     }
 }
