@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
@@ -184,6 +185,7 @@ pub(crate) struct FakeCluster {
     configs: Mutex<Arc<ConfigImage>>,
     live: Mutex<Option<Arc<Configs>>>,
     pub(crate) is_controller: Mutex<bool>,
+    next_producer_id: AtomicI64,
 }
 
 impl FakeCluster {
@@ -211,6 +213,7 @@ impl FakeCluster {
             configs: Mutex::default(),
             live: Mutex::default(),
             is_controller: Mutex::new(true),
+            next_producer_id: AtomicI64::new(0),
         }
     }
 
@@ -357,6 +360,7 @@ impl ClusterPort for FakeCluster {
     }
 
     fn allocate_producer_ids(&self) -> BoxFuture<'_, Result<RangeInclusive<i64>, StoreError>> {
-        Box::pin(std::future::ready(Ok(0..=999)))
+        let first = self.next_producer_id.fetch_add(1000, Ordering::Relaxed);
+        Box::pin(std::future::ready(Ok(first..=first + 999)))
     }
 }

@@ -105,7 +105,7 @@ impl Exchange {
     fn partitions(&self) -> impl Iterator<Item = (&str, i32, Bytes)> {
         all_partitions(&self.view)
             .enumerate()
-            .filter(|(place, _)| !self.superseded.binary_search(place).is_ok())
+            .filter(|(place, _)| self.superseded.binary_search(place).is_err())
             .map(|(_, partition)| partition)
     }
 

@@ -1,13 +1,16 @@
 //! Produce.
 
 use bytes::Bytes;
-use ottla_protocol::messages::ProduceRequest;
+use ottla_protocol::messages::produce_request::{
+    PartitionProduceData, ProduceRequest, TopicProduceData,
+};
 use ottla_protocol::messages::produce_response::PartitionProduceResponse;
 use ottla_protocol::{ApiKey, encode_request};
 use ottla_records::{BatchOptions, Compression, Magic};
 
 use super::{produce_request, records, records_with};
 use crate::testing::TestBroker;
+use crate::words::topic_name;
 
 async fn produce(broker: &TestBroker, version: i16, records: Bytes) -> PartitionProduceResponse {
     let response = broker
@@ -165,4 +168,18 @@ async fn of_a_partition_named_twice_the_last_records_count() {
         .collect();
     assert_eq!(answers, [("t", 0), ("u", 1), ("t", 1)]);
     assert_eq!(produce(&broker, 9, set(&["d"])).await.base_offset, 2);
+}
+
+#[tokio::test]
+async fn a_request_of_too_many_partitions_closes_the_connection() {
+    let broker = TestBroker::new(&[]);
+    let partition = PartitionProduceData::default().with_records(None);
+    let topic = TopicProduceData::default()
+        .with_name(topic_name("t"))
+        .with_partition_data(vec![partition; 200_001]);
+    let request = ProduceRequest::default()
+        .with_acks(1)
+        .with_topic_data(vec![topic]);
+    let refused = send(&broker, &request).await;
+    assert!(refused.is_err_and(|reason| reason.contains("200001 partitions")));
 }

@@ -1,5 +1,7 @@
 //! InitProducerId.
 
+use std::collections::BTreeSet;
+
 use ottla_protocol::StrBytes;
 use ottla_protocol::messages::init_producer_id_request::InitProducerIdRequest;
 use ottla_protocol::messages::{ProducerId, TransactionalId};
@@ -41,4 +43,15 @@ async fn refusals() {
     check(with_id("mine"), 35).await;
     let without = InitProducerIdRequest::default().with_transactional_id(None);
     check(without.with_producer_id(ProducerId(3)), 42).await;
+}
+
+#[tokio::test]
+async fn ids_are_unique_over_blocks() {
+    let broker = TestBroker::new(&[]);
+    let request = InitProducerIdRequest::default().with_transactional_id(None);
+    let asked = (0..2500).map(|_| broker.ask(4, &request));
+    let responses = futures::future::join_all(asked).await;
+    let ids: BTreeSet<i64> = responses.iter().map(|r| r.producer_id.0).collect();
+    assert_eq!((ids.len(), ids.first()), (2500, Some(&0)));
+    assert!(responses.iter().all(|r| r.error_code == 0));
 }
