@@ -75,7 +75,15 @@ struct Link {
 #[derive(Debug)]
 struct Outgoing {
     frame: Bytes,
-    awaited: Option<Awaited>,
+    then: Then,
+}
+
+/// What a request waits for.
+#[derive(Debug)]
+enum Then {
+    Answer(Awaited),
+    /// Having been given to the operating system.
+    Written(oneshot::Sender<()>),
 }
 
 #[derive(Debug)]
@@ -190,7 +198,8 @@ impl Connection {
         link.call(address, options, version, request).await
     }
 
-    /// Sends a request that has no answer: `Produce` with acks 0.
+    /// Sends a request that has no answer: `Produce` with acks 0. Waits until it was given to the
+    /// operating system.
     ///
     /// # Errors
     /// [`ClientError::Disconnected`] when the connection has ended; no error does not mean that
@@ -203,7 +212,14 @@ impl Connection {
         let inner = &*self.inner;
         let id = inner.link.next_correlation_id();
         let frame = encode_request(version, id, Some(&inner.options.client_id), request)?;
-        inner.link.write(&inner.address, frame, None).await
+        let (written, done) = oneshot::channel();
+        inner
+            .link
+            .write(&inner.address, frame, Then::Written(written))
+            .await?;
+        done.await.map_err(|_| ClientError::Disconnected {
+            address: inner.address.clone(),
+        })
     }
 
     /// Ends the connection; what is still awaited fails with [`ClientError::Disconnected`].
@@ -301,7 +317,7 @@ impl Link {
             reply,
         };
         let exchange = async {
-            self.write(address, frame, Some(awaited)).await?;
+            self.write(address, frame, Then::Answer(awaited)).await?;
             answer.await.map_err(|_| ClientError::Disconnected {
                 address: address.to_owned(),
             })
@@ -328,14 +344,9 @@ impl Link {
         })
     }
 
-    async fn write(
-        &self,
-        address: &str,
-        frame: Bytes,
-        awaited: Option<Awaited>,
-    ) -> Result<(), ClientError> {
+    async fn write(&self, address: &str, frame: Bytes, then: Then) -> Result<(), ClientError> {
         self.outgoing
-            .send(Outgoing { frame, awaited })
+            .send(Outgoing { frame, then })
             .await
             .map_err(|_| ClientError::Disconnected {
                 address: address.to_owned(),
@@ -357,13 +368,21 @@ async fn write_frames(
     awaited: mpsc::Sender<Awaited>,
 ) {
     while let Some(next) = outgoing.recv().await {
-        if let Some(answer) = next.awaited
-            && awaited.send(answer).await.is_err()
-        {
-            return;
+        let mut waiting = None;
+        match next.then {
+            Then::Answer(answer) => {
+                if awaited.send(answer).await.is_err() {
+                    return;
+                }
+            }
+            Then::Written(written) => waiting = Some(written),
         }
         if writer.write_all(&next.frame).await.is_err() {
             return;
+        }
+        if let Some(written) = waiting {
+            // Whoever waited may have gone.
+            let _ = written.send(());
         }
     }
 }

@@ -88,6 +88,10 @@ pub struct Consumer {
     /// Leaders with a fetch under way.
     busy: BTreeSet<BrokerId>,
     fetches: JoinSet<Fetched>,
+    /// What ended the reading, told once the records read before it were handed out.
+    failure: Option<ClientError>,
+    /// Partitions whose position is not in the log, and that position.
+    lost: BTreeMap<TopicPartition, i64>,
     /// Whether leaders must be looked up before the next fetch, because one was wrong.
     stale: bool,
 }
@@ -109,12 +113,15 @@ impl Consumer {
             positions: BTreeMap::new(),
             busy: BTreeSet::new(),
             fetches: JoinSet::new(),
+            failure: None,
+            lost: BTreeMap::new(),
             stale: true,
         }
     }
 
     /// Reads this partition from `offset` on, whatever was read of it before.
     pub fn assign(&mut self, partition: TopicPartition, offset: i64) {
+        self.lost.remove(&partition);
         self.positions.insert(partition, offset);
     }
 
@@ -168,6 +175,10 @@ impl Consumer {
     /// outside the log if there is no reset.
     pub async fn poll(&mut self) -> Result<VecDeque<ConsumerRecord>, ClientError> {
         loop {
+            if let Some(failure) = self.failure.take() {
+                return Err(failure);
+            }
+            self.reset_lost().await?;
             self.start_fetches().await?;
             let Some(fetched) = self.fetches.join_next().await else {
                 sleep(self.cluster.options().retry_backoff).await;
@@ -175,7 +186,8 @@ impl Consumer {
             };
             // A fetch neither panics nor is aborted while the consumer lives.
             let Ok(fetched) = fetched else { continue };
-            let records = self.take(fetched).await?;
+            let mut records = VecDeque::new();
+            self.failure = self.take(fetched, &mut records).err();
             if !records.is_empty() {
                 return Ok(records);
             }
@@ -189,7 +201,10 @@ impl Consumer {
             topics.dedup();
             match self.cluster.refresh(Topics::Named(&topics)).await {
                 Ok(_) => self.stale = false,
-                Err(error) if error.is_retriable() => return Ok(()),
+                Err(error) if error.is_retriable() => {
+                    sleep(self.cluster.options().retry_backoff).await;
+                    return Ok(());
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -211,7 +226,7 @@ impl Consumer {
             let options = self.options;
             self.fetches.spawn(async move {
                 let response = fetch::fetch(&cluster, leader, &positions, &options).await;
-                if response.is_err() {
+                if fetch::has_errors(&response) {
                     sleep(cluster.options().retry_backoff).await;
                 }
                 Fetched {
@@ -224,17 +239,22 @@ impl Consumer {
         Ok(())
     }
 
-    async fn take(&mut self, fetched: Fetched) -> Result<VecDeque<ConsumerRecord>, ClientError> {
+    /// Takes in what a fetch brought. Does not wait, so that nothing gets lost when the caller
+    /// gives up waiting.
+    fn take(
+        &mut self,
+        fetched: Fetched,
+        records: &mut VecDeque<ConsumerRecord>,
+    ) -> Result<(), ClientError> {
         self.busy.remove(&fetched.leader);
         let response = match fetched.response {
             Ok(response) => response,
             Err(error) if error.is_retriable() => {
                 self.stale = true;
-                return Ok(VecDeque::new());
+                return Ok(());
             }
             Err(error) => return Err(error),
         };
-        let mut records = VecDeque::new();
         for topic in response.responses {
             for data in topic.partitions {
                 let partition = TopicPartition::new(topic.topic.as_str(), data.partition_index);
@@ -246,10 +266,13 @@ impl Consumer {
                 match ErrorCode::from_code(data.error_code) {
                     Some(ErrorCode::None) => {
                         let next =
-                            fetch::read(&partition, position, &data, &self.options, &mut records)?;
+                            fetch::read(&partition, position, &data, &self.options, records)?;
                         self.positions.insert(partition, next);
                     }
-                    Some(ErrorCode::OffsetOutOfRange) => self.reset(partition, position).await?,
+                    Some(ErrorCode::OffsetOutOfRange) => {
+                        self.positions.remove(&partition);
+                        self.lost.insert(partition, position);
+                    }
                     _ => {
                         let error = ClientError::from_code(data.error_code, None);
                         if !error.is_retriable() {
@@ -261,13 +284,13 @@ impl Consumer {
                 }
             }
         }
-        if self.stale {
-            sleep(self.cluster.options().retry_backoff).await;
-        }
-        Ok(records)
+        Ok(())
     }
 
-    async fn reset(&mut self, partition: TopicPartition, position: i64) -> Result<(), ClientError> {
+    async fn reset_lost(&mut self) -> Result<(), ClientError> {
+        let Some((partition, position)) = self.lost.first_key_value() else {
+            return Ok(());
+        };
         let Some(spec) = self.options.reset else {
             return Err(ClientError::from_code(
                 ErrorCode::OffsetOutOfRange.code(),
@@ -276,7 +299,7 @@ impl Consumer {
                 )),
             ));
         };
-        let wanted = BTreeMap::from([(partition, spec)]);
+        let wanted = self.lost.keys().map(|p| (p.clone(), spec)).collect();
         self.assign_at(&wanted).await
     }
 }

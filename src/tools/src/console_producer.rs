@@ -9,9 +9,11 @@ use anyhow::{Context, Result, anyhow, bail};
 use clap::Parser;
 use ottla_client::{ClientError, Delivery, Idempotence, Producer, ProducerOptions};
 use ottla_records::Compression;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
 
-use crate::cli::{self, Properties};
+use crate::cli::{self, Properties, Stopped};
 
 mod reader;
 
@@ -124,9 +126,10 @@ async fn run(args: Args) -> Result<()> {
     let producer = Producer::new(cluster, options);
     let outcome = send_lines(&producer, reader, args.sync).await;
     producer.close().await;
-    let failures = outcome?.await.unwrap_or_default();
+    let (counting, stopped) = outcome?;
+    let failures = counting.await.unwrap_or_default();
     match failures {
-        0 => Ok(()),
+        0 => stopped.map_or(Ok(()), |stopped| Err(stopped.into())),
         1 => bail!("1 record was not sent"),
         n => bail!("{n} records were not sent"),
     }
@@ -135,12 +138,13 @@ async fn run(args: Args) -> Result<()> {
 /// A record's fate, and its length for the message about it.
 type Awaited = (oneshot::Receiver<Result<Delivery, ClientError>>, usize);
 
-/// Sends every line. What comes back tells, once the producer is closed, how many failed.
+/// Sends every line, until a signal says to stop. What comes back tells, once the producer is
+/// closed, how many failed.
 async fn send_lines(
     producer: &Producer,
     mut reader: LineReader,
     sync: bool,
-) -> Result<tokio::task::JoinHandle<usize>> {
+) -> Result<(JoinHandle<usize>, Option<Stopped>)> {
     let topic = reader.topic().to_owned();
     let mut lines = read_stdin();
     let (fates, mut awaited) = mpsc::channel::<Awaited>(AWAITED);
@@ -158,7 +162,18 @@ async fn send_lines(
         }
         failures
     });
-    while let Some(line) = lines.recv().await {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    loop {
+        let line = tokio::select! {
+            biased;
+            _ = interrupt.recv() => return Ok((counting, Some(Stopped(130)))),
+            _ = terminate.recv() => return Ok((counting, Some(Stopped(143)))),
+            line = lines.recv() => match line {
+                Some(line) => line,
+                None => return Ok((counting, None)),
+            },
+        };
         let record = reader.record(&line.context("cannot read standard input")?)?;
         let length = record.value.as_ref().map_or(0, |value| value.len());
         let fate = producer.send(record).await?;
@@ -170,7 +185,6 @@ async fn send_lines(
             drop(fates.send((fate, length)).await);
         }
     }
-    Ok(counting)
 }
 
 /// The lines of standard input, without their ends, read by a thread of its own.

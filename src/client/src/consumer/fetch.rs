@@ -30,6 +30,17 @@ pub(super) async fn fetch(
     Ok(response)
 }
 
+/// Whether anything failed, so that the next fetch should not follow at once.
+pub(super) fn has_errors(response: &Result<FetchResponse, ClientError>) -> bool {
+    match response {
+        Ok(response) => {
+            let mut partitions = response.responses.iter().flat_map(|t| &t.partitions);
+            partitions.any(|p| p.error_code != 0)
+        }
+        Err(_) => true,
+    }
+}
+
 fn request(
     positions: &BTreeMap<TopicPartition, i64>,
     options: &ConsumerOptions,

@@ -16,6 +16,9 @@ use super::{Idempotence, ProducerOptions};
 use crate::cluster::Topics;
 use crate::{ClientError, Cluster};
 
+/// Commands that are obeyed before it is looked what to send: that look goes over all partitions.
+const COMMANDS: usize = 256;
+
 /// What a producer asks of its sender.
 #[derive(Debug)]
 pub(super) enum Command {
@@ -93,6 +96,7 @@ impl Sender {
 
     /// Runs until the producer is dropped.
     pub(super) async fn run(mut self) {
+        let mut commands = Vec::with_capacity(COMMANDS);
         loop {
             let due = self.send_what_is_due();
             if self.is_idle() {
@@ -109,10 +113,12 @@ impl Sender {
                         self.take(done);
                     }
                 }
-                command = self.commands.recv() => match command {
-                    Some(command) => self.obey(command),
-                    None => return,
-                },
+                count = self.commands.recv_many(&mut commands, COMMANDS) => {
+                    if count == 0 {
+                        return;
+                    }
+                    commands.drain(..).for_each(|command| self.obey(command));
+                }
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {}
             }
         }
@@ -331,8 +337,13 @@ impl Sender {
         }
         let in_time = batch.created + self.options.delivery_timeout > Instant::now();
         if error.is_retriable() && batch.attempts < self.options.retries && in_time {
-            tracing::warn!(%partition, %error, "produce request failed, to be repeated");
-            batch.attempts += 1;
+            if batch.not_before.is_none() {
+                tracing::warn!(%partition, %error, "produce request failed, to be repeated");
+            }
+            // What could not even be sent has all its attempts left.
+            if !matches!(error, ClientError::Unreachable { .. }) {
+                batch.attempts += 1;
+            }
             batch.not_before = Some(Instant::now() + self.cluster.options().retry_backoff);
             lane.waiting.push_front(batch);
             self.refresh(vec![partition.topic]);
