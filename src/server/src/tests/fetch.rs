@@ -273,3 +273,28 @@ async fn of_a_partition_named_twice_the_last_offset_counts() {
         ["b"]
     );
 }
+
+#[tokio::test]
+async fn topics_in_an_old_format_stay_in_it() {
+    let broker = TestBroker::new(&[
+        ("inter.broker.protocol.version", "2.8"),
+        ("log.message.format.version", "0.10.0"),
+    ]);
+    broker.lead("t", 1);
+    produce(&broker, "t", records(Magic::V2, &["a"])).await;
+    for (version, readable) in [(0, 0), (3, 1), (17, 1)] {
+        let fetched = fetch_one(&broker, version, ("t", 1, 0)).await;
+        let (values, magic) = values(&fetched.records);
+        assert_eq!(values, ["a"], "version {version}");
+        assert_eq!(magic, Some(readable), "version {version}");
+    }
+    let idempotent = BatchOptions {
+        producer_id: 1,
+        producer_epoch: 0,
+        base_sequence: 0,
+        ..BatchOptions::default()
+    };
+    let request = produce_request(&[("t", records_with(idempotent, &["b"]))]);
+    let refused = broker.ask(9, &request).await;
+    assert_eq!(refused.responses[0].partition_responses[0].error_code, 43);
+}

@@ -183,3 +183,16 @@ async fn a_request_of_too_many_partitions_closes_the_connection() {
     let refused = send(&broker, &request).await;
     assert!(refused.is_err_and(|reason| reason.contains("200001 partitions")));
 }
+
+#[tokio::test]
+async fn log_append_time_is_told() {
+    let broker = TestBroker::new(&[("log.message.timestamp.type", "LogAppendTime")]);
+    broker.lead("t", 1);
+    for version in [2, 9] {
+        let produced = produce(&broker, version, records(magic(version), &["v"])).await;
+        assert!(
+            produced.log_append_time_ms > 1_600_000_000_000,
+            "version {version}"
+        );
+    }
+}
