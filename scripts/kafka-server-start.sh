@@ -5,6 +5,7 @@
 #
 # With -daemon it runs in the background and logs to NAME.out (else to the name of the properties
 # file) in $LOG_DIR, or $TMPDIR/ottla-logs if that is not set.
+# shellcheck source=lib.sh
 . "$(dirname "$(readlink -f "$0")")/lib.sh"
 
 daemon=false

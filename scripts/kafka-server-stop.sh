@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Stops all brokers of this build cleanly (SIGTERM, or the signal named by $SIGNAL): they finish
 # their requests, flush and leave ZooKeeper.
+# shellcheck source=lib.sh
 . "$(dirname "$(readlink -f "$0")")/lib.sh"
 
 broker=$(program broker broker) || exit 1

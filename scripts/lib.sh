@@ -51,11 +51,24 @@ start_daemon() { # name, command...
   fi
 }
 
+# All processes: id and command line.
+process_list() {
+  if command -v ps >/dev/null; then
+    ps -A -o pid= -o args=
+    return
+  fi
+  # Small systems have no ps, but Linux shows the same below /proc.
+  local dir
+  for dir in /proc/[0-9]*; do
+    echo "${dir#/proc/} $(tr '\0' ' ' 2>/dev/null <"$dir/cmdline")"
+  done
+}
+
 # Sends a signal to every process whose command line begins with the first text and contains the
 # second one; fails if there is none.
 stop_processes() { # what, beginning, content
   local pids
-  pids=$(ps -A -o pid= -o args= | BEGINNING=$2 CONTENT=$3 awk '{
+  pids=$(process_list | BEGINNING=$2 CONTENT=$3 awk '{
     pid = $1
     sub(/^ *[0-9]+ /, "")
     if (index($0, ENVIRON["BEGINNING"]) == 1 && index($0, ENVIRON["CONTENT"])) print pid

@@ -5,6 +5,7 @@
 #
 # Without a file it takes config/zookeeper.properties. $ZOOKEEPER_CLASSPATH names other jars,
 # $KAFKA_HEAP_OPTS another size of the heap. With -daemon it logs as kafka-server-start.sh does.
+# shellcheck source=lib.sh
 . "$(dirname "$(readlink -f "$0")")/lib.sh"
 
 daemon=false
