@@ -27,11 +27,11 @@ use ottla_protocol::messages::{
     DescribeConfigsRequest, DescribeLogDirsRequest, IncrementalAlterConfigsRequest,
     ListPartitionReassignmentsRequest,
 };
-use ottla_protocol::{ErrorCode, StrBytes};
+use ottla_protocol::{ErrorCode, Request, StrBytes};
 
 use crate::cluster::Topics;
 use crate::offsets::no_leader;
-use crate::{ClientError, Cluster};
+use crate::{ClientError, Cluster, Connection};
 
 /// What a broker may take for a topic or a configuration change before it answers "timed out".
 const SERVER_TIMEOUT: Duration = Duration::from_secs(30);
@@ -159,7 +159,7 @@ impl Admin {
             .with_validate_only(validate_only);
         self.cluster
             .retry(async || {
-                let controller = self.cluster.controller().await?;
+                let controller = self.controller_for::<CreateTopicsRequest>().await?;
                 let response = controller.call(&request).await?;
                 settle(response.topics.iter().try_for_each(|result| {
                     ClientError::check(result.error_code, result.error_message.as_deref())
@@ -176,7 +176,7 @@ impl Admin {
         let name = StrBytes::from_string(name.to_owned());
         self.cluster
             .retry(async || {
-                let controller = self.cluster.controller().await?;
+                let controller = self.controller_for::<DeleteTopicsRequest>().await?;
                 let version = controller.version_of::<DeleteTopicsRequest>(i16::MAX)?;
                 let request = DeleteTopicsRequest::default().with_timeout_ms(server_timeout_ms());
                 let request = if version >= 6 {
@@ -219,7 +219,7 @@ impl Admin {
             .with_timeout_ms(server_timeout_ms());
         self.cluster
             .retry(async || {
-                let controller = self.cluster.controller().await?;
+                let controller = self.controller_for::<CreatePartitionsRequest>().await?;
                 let response = controller.call(&request).await?;
                 settle(response.results.iter().try_for_each(|result| {
                     ClientError::check(result.error_code, result.error_message.as_deref())
@@ -396,7 +396,9 @@ impl Admin {
             .with_topics(None);
         self.cluster
             .retry(async || {
-                let controller = self.cluster.controller().await?;
+                let controller = self
+                    .controller_for::<ListPartitionReassignmentsRequest>()
+                    .await?;
                 let response = controller.call(&request).await?;
                 ClientError::check(response.error_code, response.error_message.as_deref())?;
                 let mut found = BTreeMap::new();
@@ -412,12 +414,16 @@ impl Admin {
             .await
     }
 
+    /// The controller, if the brokers know the request at all: those of 0.8 and 0.9 do not even say
+    /// who it is, and would be asked in vain.
+    async fn controller_for<R: Request>(&self) -> Result<Connection, ClientError> {
+        self.cluster.any().await?.version_of::<R>(i16::MAX)?;
+        self.cluster.controller().await
+    }
+
     /// Who answers for a resource: a broker for itself, the controller for what it stores, so that
     /// a change is seen by the next question.
-    async fn broker_for(
-        &self,
-        resource: &ConfigResource,
-    ) -> Result<crate::Connection, ClientError> {
+    async fn broker_for(&self, resource: &ConfigResource) -> Result<Connection, ClientError> {
         match resource.kind {
             ResourceType::Topic => self.cluster.any().await,
             ResourceType::Broker | ResourceType::BrokerLogger => {

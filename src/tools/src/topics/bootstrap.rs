@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Result, anyhow, bail};
 use ottla_client::{
-    Admin, Cluster, ClusterView, ConfigResource, ConfigSource, NewTopic, ResourceType, Topics,
+    Admin, ClientError, Cluster, ClusterView, ConfigResource, ConfigSource, NewTopic, ResourceType,
+    Topics,
 };
 use ottla_metadata::{TopicId, TopicName, TopicPartition};
 use ottla_protocol::ErrorCode;
@@ -142,7 +143,11 @@ async fn describe_topics(admin: &Admin, args: &Args) -> Result<()> {
         let Some(topic) = view.topics.get(&*name) else {
             continue;
         };
-        let configs = admin.describe_configs(&resource(&name), false).await?;
+        let configs = match admin.describe_configs(&resource(&name), false).await {
+            // Brokers older than 0.11 do not tell.
+            Err(ClientError::Unsupported { .. }) => Vec::new(),
+            configs => configs?,
+        };
         let min_isr = configs
             .iter()
             .find(|c| c.name.as_str() == "min.insync.replicas")
