@@ -2,5 +2,6 @@
 
 mod basics;
 mod crash;
+mod hostile;
 mod model;
 mod support;
