@@ -226,7 +226,12 @@ impl Segment {
     /// The first batch, below byte `end`, whose last offset is at least `offset`.
     pub(crate) fn locate(&self, offset: Offset, end: u64) -> Result<Option<Located>, ScanError> {
         let start = self.floor_position(offset)?;
-        self.locate_from(start, offset, end)
+        match self.locate_from(start, offset, end) {
+            // The index is wrong rather than the log: the long way round still finds the batch.
+            Err(ScanError::Corrupt { .. }) if start > 0 => self.locate_from(0, offset, end),
+            Ok(None) if start >= end && start > 0 => self.locate_from(0, offset, end),
+            found => found,
+        }
     }
 
     /// Like [`Segment::locate`] when a position before the batch is known.
