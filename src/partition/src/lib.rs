@@ -15,6 +15,7 @@ mod event;
 mod follower;
 mod leader;
 mod partition;
+mod step;
 mod waiters;
 
 pub use error::{EpochError, RefusedAppend, WaitError};

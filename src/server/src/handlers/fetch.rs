@@ -1,32 +1,31 @@
-//! Fetch: sessions and errors here, reading and waiting in `ottla-replication`, conversion for old
-//! clients in `fetch_conversion.rs`.
+//! Fetch. What is asked for is in `ask.rs`, what is answered per partition in `answer.rs`; reading and
+//! waiting is `ottla-replication`'s, conversion for old clients in `fetch_conversion.rs`.
 
-use std::collections::HashMap;
+mod answer;
+mod ask;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use ottla_log::LogSlice;
-use ottla_metadata::{BrokerId, ClusterImage, TopicId, TopicName};
+use ottla_metadata::{BrokerId, ClusterImage, TopicId};
 use ottla_network::{Answer, ConnectionInfo, Request};
 use ottla_protocol::fetch::{
     AbortedTransaction, EpochEndOffset, FetchPartitionResponse, FetchRequest, FetchResponse,
     FetchTopicResponse, IsolationLevel,
 };
 use ottla_protocol::{ApiKey, ErrorCode, Part, RequestHeader, ResponseBody};
-use ottla_records::Magic;
 use ottla_replication::{
     Completion, FetchOrigin, FetchPartition, FetchResults, FetchSpec, FetchedPartition, Isolation,
 };
 use smallvec::smallvec;
 
+use self::answer::{Answered, Found, file_part, needed_conversion};
+use self::ask::{Asked, Kind, begin, fetch_partition, limit, size};
 use crate::api_table::{Api, versions};
 use crate::context::Context;
 use crate::error_code;
 use crate::fetch_conversion::{Conversion, convert_all};
-use crate::fetch_sessions::{
-    FINAL_EPOCH, INITIAL_EPOCH, NO_SESSION, NewSession, PartitionKey, Resumed, Session, Told,
-    TopicKey, Wanted,
-};
+use crate::fetch_sessions::{NO_SESSION, NewSession, TopicKey};
 use crate::handlers::leaders::Leaders;
 use crate::reply::{MAX_PARTITIONS, malformed, too_many_partitions};
 
@@ -106,18 +105,6 @@ struct Exchange {
     is_follower: bool,
     kind: Kind,
 }
-
-/// What the request is with respect to sessions.
-enum Kind {
-    /// Answered outside of sessions.
-    Sessionless,
-    /// Answered in full, and begins a session.
-    Full,
-    /// Goes on with a session, which must have this epoch when the answer is made.
-    Incremental(Arc<Session>, i32),
-}
-
-type Asked = (PartitionKey, Wanted);
 
 impl Exchange {
     /// What to read, and what cannot be read because nobody knows the id of its topic.
@@ -351,222 +338,4 @@ impl Exchange {
             }
         }
     }
-}
-
-/// What the request names. Of a partition named twice the last counts, in the first one's place.
-fn asked(image: &ClusterImage, request: &FetchRequest, by_id: bool) -> Vec<Asked> {
-    let mut all: Vec<Asked> = Vec::new();
-    for topic in &request.topics {
-        let topic_key = topic_key(image, &topic.name, topic.id, by_id);
-        all.extend(topic.partitions.iter().map(|partition| {
-            let wanted = Wanted {
-                fetch_offset: partition.fetch_offset,
-                log_start_offset: partition.log_start_offset,
-                max_bytes: partition.max_bytes,
-                current_leader_epoch: partition.current_leader_epoch,
-                last_fetched_epoch: partition.last_fetched_epoch,
-            };
-            ((topic_key.clone(), partition.index), wanted)
-        }));
-    }
-    if all.len() > 1 {
-        without_duplicates(all)
-    } else {
-        all
-    }
-}
-
-fn without_duplicates(all: Vec<Asked>) -> Vec<Asked> {
-    let mut places: HashMap<PartitionKey, usize> = HashMap::with_capacity(all.len());
-    let mut unique: Vec<Asked> = Vec::with_capacity(all.len());
-    for (key, wanted) in all {
-        match places.get(&key).and_then(|place| unique.get_mut(*place)) {
-            Some((_, first)) => *first = wanted,
-            None => {
-                places.insert(key.clone(), unique.len());
-                unique.push((key, wanted));
-            }
-        }
-    }
-    unique
-}
-
-/// Names are shared with the image where it knows them.
-fn topic_key(image: &ClusterImage, name: &str, id: TopicId, by_id: bool) -> TopicKey {
-    if by_id {
-        return TopicKey::Id(id);
-    }
-    let shared = image.topic(name).map(|topic| Arc::clone(&topic.name));
-    TopicKey::Name(shared.unwrap_or_else(|| name.into()))
-}
-
-/// What the request is (KIP-227), and everything it fetches.
-///
-/// # Errors
-/// The error of the whole response.
-fn begin(
-    context: &Context,
-    image: &ClusterImage,
-    request: &FetchRequest,
-    by_id: bool,
-) -> Result<(Kind, Vec<Asked>), ErrorCode> {
-    let asked = asked(image, request, by_id);
-    let session = (request.session_id, request.session_epoch);
-    if matches!(session.1, INITIAL_EPOCH | FINAL_EPOCH) {
-        if session.0 != NO_SESSION {
-            context.fetch_sessions.close(session.0);
-        }
-        let kind = if session.1 == INITIAL_EPOCH {
-            Kind::Full
-        } else {
-            Kind::Sessionless
-        };
-        return Ok((kind, asked));
-    }
-    let mut forgotten = Vec::new();
-    for topic in &request.forgotten_topics {
-        let topic_key = topic_key(image, &topic.name, topic.id, by_id);
-        forgotten.extend(
-            topic
-                .partitions
-                .iter()
-                .map(|partition| (topic_key.clone(), *partition)),
-        );
-    }
-    let now = context.now_ms();
-    match context
-        .fetch_sessions
-        .resume(session, by_id, &asked, &forgotten, now)?
-    {
-        Resumed::Session(session, epoch) => {
-            let all = session.partitions();
-            Ok((Kind::Incremental(session, epoch), all))
-        }
-        Resumed::Emptied => Ok((Kind::Sessionless, asked)),
-    }
-}
-
-/// The partition to read; `None` if nobody knows the topic's id.
-fn fetch_partition(
-    image: &ClusterImage,
-    (topic, partition): &PartitionKey,
-    wanted: Wanted,
-) -> Option<FetchPartition> {
-    let (topic, topic_id) = match topic {
-        TopicKey::Name(name) => (Arc::clone(name), TopicId::ZERO),
-        TopicKey::Id(id) => (Arc::clone(image.topic_name(*id)?), *id),
-    };
-    let epoch = |epoch: i32| Some(epoch).filter(|epoch| *epoch >= 0);
-    Some(FetchPartition {
-        topic,
-        topic_id,
-        partition: *partition,
-        fetch_offset: wanted.fetch_offset,
-        log_start_offset: wanted.log_start_offset,
-        max_bytes: size(wanted.max_bytes),
-        current_leader_epoch: epoch(wanted.current_leader_epoch),
-        last_fetched_epoch: epoch(wanted.last_fetched_epoch),
-    })
-}
-
-fn size(bytes: i32) -> usize {
-    usize::try_from(bytes).unwrap_or(0)
-}
-
-fn limit(context: &Context) -> usize {
-    usize::try_from(context.config.load().fetch.max_bytes).unwrap_or(usize::MAX)
-}
-
-/// What was found, and what of it has to be converted first.
-struct Found {
-    answers: Vec<Answered>,
-    conversions: Vec<Conversion>,
-}
-
-/// The answer for one partition.
-struct Answered {
-    key: PartitionKey,
-    wanted: Wanted,
-    name: TopicName,
-    id: TopicId,
-    response: FetchPartitionResponse,
-}
-
-impl Answered {
-    fn new(partition: FetchPartition, response: FetchPartitionResponse) -> Answered {
-        let id = partition.topic_id;
-        let topic = match id {
-            TopicId::ZERO => TopicKey::Name(Arc::clone(&partition.topic)),
-            id => TopicKey::Id(id),
-        };
-        let epoch = |epoch: Option<i32>| epoch.unwrap_or(-1);
-        let wanted = Wanted {
-            fetch_offset: partition.fetch_offset,
-            log_start_offset: partition.log_start_offset,
-            max_bytes: i32::try_from(partition.max_bytes).unwrap_or(i32::MAX),
-            current_leader_epoch: epoch(partition.current_leader_epoch),
-            last_fetched_epoch: epoch(partition.last_fetched_epoch),
-        };
-        let key = (topic, partition.partition);
-        Answered {
-            key,
-            wanted,
-            name: partition.topic,
-            id,
-            response,
-        }
-    }
-
-    fn told(&self) -> Told {
-        Told {
-            has_records: !self.response.records.is_empty(),
-            is_failed: !self.response.error.is_none(),
-            is_diverging: self.response.diverging_epoch.is_some(),
-            high_watermark: self.response.high_watermark,
-            log_start_offset: self.response.log_start_offset,
-        }
-    }
-}
-
-fn file_part(records: LogSlice) -> Part {
-    let len = u64::try_from(records.len).unwrap_or(u64::MAX);
-    Part::File {
-        file: records.file,
-        position: records.position,
-        len,
-    }
-}
-
-/// The format that a client of this version reads, if the partition may hold a newer one
-/// (`KafkaApis.maybeConvertFetchedData`).
-///
-/// # Errors
-/// The client cannot be served.
-fn needed_conversion(
-    context: &Context,
-    partition: &FetchPartition,
-    version: i16,
-    is_follower: bool,
-) -> Result<Option<Magic>, ErrorCode> {
-    let stored = context
-        .replicas
-        .stored_format(&partition.topic, partition.partition);
-    let Some(stored) = stored else {
-        return Ok(None);
-    };
-    let readable = match version {
-        ..=1 => Magic::V0,
-        2..=3 => Magic::V1,
-        _ => Magic::V2,
-    };
-    if stored.is_zstd {
-        return Err(ErrorCode::UnsupportedCompressionType);
-    }
-    if stored.magic <= readable {
-        return Ok(None);
-    }
-    if !stored.down_conversion && !is_follower {
-        return Err(ErrorCode::UnsupportedVersion);
-    }
-    Ok(Some(readable))
 }
