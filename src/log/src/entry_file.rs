@@ -63,10 +63,13 @@ impl<const N: usize> EntryFile<N> {
         if let Some(entry) = self.tail.last() {
             return Ok(Some(*entry));
         }
-        match self.written(place)?.checked_sub(1) {
-            Some(index) => self.entry(place, index),
-            None => Ok(None),
-        }
+        let Some(index) = self.written(place)?.checked_sub(1) else {
+            return Ok(None);
+        };
+        let last = self.entry(place, index)?;
+        // Only lookups come so often that the descriptor is worth keeping.
+        self.file = None;
+        Ok(last)
     }
 
     pub(crate) fn push(&mut self, place: &Place, entry: [u8; N]) -> Result<(), StorageError> {
@@ -94,6 +97,7 @@ impl<const N: usize> EntryFile<N> {
         self.written = Some(written.saturating_add(self.tail.len() as u32));
         self.tail.clear();
         self.unsynced = true;
+        self.file = None;
         Ok(())
     }
 
@@ -106,7 +110,9 @@ impl<const N: usize> EntryFile<N> {
         let kind = self.kind;
         place
             .disk()
-            .sync(open(&mut self.file, place, kind)?, &place.named(kind))
+            .sync(open(&mut self.file, place, kind)?, &place.named(kind))?;
+        self.file = None;
+        Ok(())
     }
 
     /// Whether entries were written that are not known to be on disk.
@@ -193,12 +199,8 @@ impl<const N: usize> EntryFile<N> {
         if let Some(written) = self.written {
             return Ok(written);
         }
-        let kind = self.kind;
-        let file = open(&mut self.file, place, kind)?;
-        let len = file
-            .metadata()
-            .map_err(|e| place.disk().fail("stat", &place.named(kind), e))?
-            .len();
+        let stat = place.disk().stat(&place.path(self.kind))?;
+        let len = stat.map_or(0, |(len, _)| len);
         let written = u32::try_from(len / N as u64).unwrap_or(u32::MAX);
         self.written = Some(written);
         Ok(written)

@@ -3,5 +3,6 @@
 mod basics;
 mod crash;
 mod hostile;
+mod loading;
 mod model;
 mod support;
