@@ -2,6 +2,7 @@
 
 mod basics;
 mod crash;
+mod formats;
 mod hostile;
 mod loading;
 mod model;
