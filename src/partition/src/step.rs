@@ -99,8 +99,10 @@ impl Partition {
     }
 
     fn appended(&mut self, now: Millis, log_end: Offset, actions: &mut Actions) {
-        self.log_end = self.log_end.max(log_end);
-        self.raise_high_watermark(now, actions);
+        if self.leader().is_some() {
+            self.log_end = self.log_end.max(log_end);
+            self.raise_high_watermark(now, actions);
+        }
     }
 
     fn raise_high_watermark(&mut self, now: Millis, actions: &mut Actions) {

@@ -116,6 +116,8 @@ pub(crate) struct Look {
     pub(crate) bytes: usize,
     /// An error, a divergence, or records that no longer wait would make more of.
     pub(crate) is_urgent: bool,
+    /// There is nothing to wait for: no partition is known.
+    pub(crate) is_vain: bool,
     /// Where each read ended by its bound, to notice what happens before the wait begins.
     pub(crate) bounds: Vec<Offset>,
 }
@@ -130,7 +132,7 @@ impl FetchSpec {
     }
 
     pub(crate) fn is_satisfied_by(&self, look: &Look) -> bool {
-        look.is_urgent || self.partitions.is_empty() || look.bytes >= self.min_bytes
+        look.is_urgent || look.is_vain || look.bytes >= self.min_bytes
     }
 }
 
@@ -150,6 +152,7 @@ impl ReplicaManager {
             results: Vec::with_capacity(count),
             bytes: 0,
             is_urgent: false,
+            is_vain: true,
             bounds: Vec::with_capacity(count),
         };
         for partition in &spec.partitions {
@@ -161,7 +164,10 @@ impl ReplicaManager {
                 Ok(fetched) => {
                     look.bytes += fetched.records.as_ref().map_or(0, |records| records.len);
                     look.is_urgent |= fetched.diverging.is_some();
+                    look.is_vain = false;
                 }
+                // Clients ask for metadata then; an answer at once would have them ask in a circle.
+                Err(FetchError::Partition(PartitionError::Unknown)) => {}
                 Err(_) => look.is_urgent = true,
             }
             look.results.push(result);

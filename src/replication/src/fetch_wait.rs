@@ -38,7 +38,7 @@ impl ReplicaManager {
     }
 
     /// Enters the partition's list. If the bound has moved since the look, there is more to see
-    /// already; if the partition is gone, a look will tell.
+    /// already; if the partition has gone, a look will tell.
     fn take_place(
         &self,
         wanted: &FetchPartition,
@@ -47,7 +47,9 @@ impl ReplicaManager {
         wake: &Arc<FetchWake>,
     ) -> Option<Place> {
         let Ok(replica) = self.online(&wanted.topic, wanted.partition) else {
-            wake.look_again();
+            if seen >= 0 {
+                wake.look_again();
+            }
             return None;
         };
         let mut state = replica.state();

@@ -265,3 +265,33 @@ async fn epochs_and_ids_are_checked() {
     ));
     assert!(matches!(fetch(part(5)), Err(FetchError::Read(_))));
 }
+
+#[tokio::test]
+async fn an_unknown_partition_does_not_cut_the_wait_for_others_short() {
+    let broker = Broker::start(&[]);
+    broker.lead();
+    let nowhere = || FetchPartition {
+        partition: 2,
+        ..part(0)
+    };
+    let both = FetchSpec {
+        partitions: vec![nowhere(), part(0)],
+        ..waiting(0, 1)
+    };
+    let fetch = tokio::spawn(pending(broker.fetch(both)));
+    settle().await;
+    assert!(!fetch.is_finished());
+    broker.produce(batch(1, 10)).unwrap();
+    let (_, results) = fetch.await.unwrap();
+    assert!(results[0].is_err() && results[1].is_ok());
+    let alone = FetchSpec {
+        partitions: vec![nowhere()],
+        ..waiting(0, 1)
+    };
+    ready(broker.fetch(alone));
+    let nothing = FetchSpec {
+        partitions: Vec::new(),
+        ..waiting(0, 1)
+    };
+    ready(broker.fetch(nothing));
+}

@@ -125,18 +125,12 @@ impl Exchange {
             }
         }
         let max_bytes = size(request.max_bytes).min(limit(context));
-        // What has failed already is answered at once.
-        let wait_ms = if unresolved.is_empty() {
-            request.max_wait_ms.max(0)
-        } else {
-            0
-        };
         let spec = FetchSpec {
             origin: match request.replica_id {
                 id @ 0.. => FetchOrigin::Follower(BrokerId(id)),
                 _ => FetchOrigin::Consumer,
             },
-            max_wait: Duration::from_millis(wait_ms.unsigned_abs().into()),
+            max_wait: Duration::from_millis(request.max_wait_ms.max(0).unsigned_abs().into()),
             min_bytes: size(request.min_bytes).min(max_bytes),
             max_bytes,
             hard_limits: version <= 2,
