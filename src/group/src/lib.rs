@@ -13,12 +13,22 @@
 //! What is stored changes by replay alone, when loading and when an append has ended well; the
 //! members, who waits, and all deadlines live in memory.
 
+mod appends;
 mod errors;
 mod events;
+mod group;
 mod groups;
+mod join;
+mod load;
+mod member;
+mod offsets;
 mod queries;
+mod rebalance;
 pub mod records;
 mod settings;
+mod store;
+mod stored;
+mod sync;
 
 use std::sync::Arc;
 
@@ -27,6 +37,7 @@ pub use events::{
     Action, AppendId, AppendOutcome, Commit, CommitOffset, EncodedRecord, Event, Join, Joined,
     JoinedMember, MemberRef, Now, Response, Sync, Synced, WaiterId,
 };
+pub use group::Group;
 pub use groups::{Groups, partition_for};
 pub use queries::{DescribedMember, Description, FetchedOffset, GroupState, Overview};
 pub use settings::{RecordFormats, Settings};

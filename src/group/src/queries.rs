@@ -2,8 +2,12 @@
 
 use bytes::Bytes;
 
+use ottla_metadata::{TopicName, TopicPartition};
+
+use crate::group::Group;
+use crate::member::Member;
 use crate::records::CommittedOffset;
-use crate::{MemberId, Text};
+use crate::{GroupId, MemberId, Text};
 
 /// The states of a group, with Kafka's names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,7 +41,7 @@ impl GroupState {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Overview {
     /// The group.
-    pub group: crate::GroupId,
+    pub group: GroupId,
     /// Its protocol type; empty of none.
     pub protocol_type: Text,
     /// Its state.
@@ -83,4 +87,71 @@ pub enum FetchedOffset<'a> {
     Committed(&'a CommittedOffset),
     /// A commit is under way and the caller wants stable offsets: `UNSTABLE_OFFSET_COMMIT`.
     Unstable,
+}
+
+impl Description {
+    /// How a group that is not there is described.
+    pub fn dead() -> Description {
+        Description {
+            state: GroupState::Dead,
+            protocol_type: Text::default(),
+            protocol: Text::default(),
+            members: Vec::new(),
+        }
+    }
+}
+
+impl Group {
+    /// Its line in ListGroups.
+    pub fn overview(&self) -> Overview {
+        Overview {
+            group: self.id.clone(),
+            protocol_type: self.protocol_type.clone().unwrap_or_default(),
+            state: self.state(),
+        }
+    }
+
+    /// Its answer to DescribeGroups.
+    pub fn describe(&self) -> Description {
+        let state = self.state();
+        let stable = state == GroupState::Stable;
+        let protocol = self.protocol.clone().filter(|_| stable);
+        let describe = |(id, member): (&MemberId, &Member)| DescribedMember {
+            member_id: id.clone(),
+            instance_id: member.instance_id.clone(),
+            client_id: member.client_id.clone(),
+            client_host: member.client_host.clone(),
+            metadata: member.metadata(protocol.as_deref()),
+            assignment: Some(&member.assignment)
+                .filter(|_| stable)
+                .cloned()
+                .unwrap_or_default(),
+        };
+        Description {
+            state,
+            protocol_type: self.protocol_type.clone().unwrap_or_default(),
+            members: self.members.iter().map(describe).collect(),
+            protocol: protocol.unwrap_or_default(),
+        }
+    }
+
+    /// A partition's offset; `stable` is `requireStable`.
+    pub fn offset(&self, topic: &str, partition: i32, stable: bool) -> FetchedOffset<'_> {
+        if stable
+            && self
+                .appends
+                .is_committing(&TopicPartition::new(topic, partition))
+        {
+            return FetchedOffset::Unstable;
+        }
+        match self.stored.offset(topic, partition) {
+            Some(offset) => FetchedOffset::Committed(offset),
+            None => FetchedOffset::None,
+        }
+    }
+
+    /// All committed offsets by topic and partition.
+    pub fn offsets(&self) -> impl Iterator<Item = (&TopicName, i32, &CommittedOffset)> {
+        self.stored.offsets()
+    }
 }
