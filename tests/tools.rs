@@ -1,0 +1,414 @@
+//! Our tools, called through the scripts with Kafka's names, beside Apache's tools: the same
+//! questions get the same answers.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use ottla_tests::{
+    ApacheVersion, Broker, BrokerOptions, apache_tool, binary, free_port, repository, run, run_ok,
+    zookeeper,
+};
+
+/// A script of ours that finds the programs of this build.
+fn script(name: &str) -> Command {
+    let mut command = Command::new(repository().join("scripts").join(name));
+    let programs = binary("ottla");
+    let folder = programs.parent().expect("a program lies in a folder");
+    command.env("OTTLA_BIN", folder);
+    command
+}
+
+fn ours(name: &str, arguments: &[&str]) -> String {
+    run_ok(script(name).args(arguments))
+}
+
+/// Runs a script of ours that must fail with exit code 1, and answers all that it printed.
+fn refused(name: &str, arguments: &[&str]) -> String {
+    let output = run(script(name).args(arguments));
+    let text = format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    text
+}
+
+fn ours_with_input(name: &str, arguments: &[&str], input: &str) {
+    let mut child = script(name)
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .spawn()
+        .expect("the script starts");
+    let mut stdin = child.stdin.take().expect("the input is piped");
+    stdin.write_all(input.as_bytes()).expect("the tool reads");
+    drop(stdin);
+    let status = child.wait().expect("a child can be waited for");
+    assert!(status.success(), "{name} ended with {status}");
+}
+
+fn sorted(text: &str) -> Vec<&str> {
+    let mut lines: Vec<&str> = text.lines().collect();
+    lines.sort_unstable();
+    lines
+}
+
+/// Both tools must print the same lines; their order is chance in Java.
+fn check_same(script: &str, version: ApacheVersion, class: &str, arguments: &[&str]) {
+    let found = ours(script, arguments);
+    let expected = apache_tool(version, class, arguments);
+    assert_eq!(sorted(&found), sorted(&expected), "{script} {arguments:?}");
+}
+
+const TOPICS: &str = "org.apache.kafka.tools.TopicCommand";
+const TOPICS_2_0: &str = "kafka.admin.TopicCommand";
+const CONFIGS: &str = "kafka.admin.ConfigCommand";
+const OFFSETS: &str = "org.apache.kafka.tools.GetOffsetShell";
+const CONSUMER: &str = "org.apache.kafka.tools.consumer.ConsoleConsumer";
+const DUMP: &str = "kafka.tools.DumpLogSegments";
+
+#[test]
+fn topics_and_configs() {
+    let broker = Broker::start(&BrokerOptions::new(&zookeeper().fresh_chroot()));
+    let at = broker.address();
+    let topics = |arguments: &[&str]| {
+        ours(
+            "kafka-topics",
+            &[&["--bootstrap-server", &at], arguments].concat(),
+        )
+    };
+    let create =
+        |name: &str, options: &[&str]| topics(&[&["--create", "--topic", name], options].concat());
+    assert_eq!(
+        create(
+            "plain",
+            &["--partitions", "3", "--config", "retention.ms=5000000"]
+        ),
+        "Created topic plain.\n"
+    );
+    assert!(create("with.dot", &[]).starts_with("WARNING: Due to limitations in metric names"));
+    assert_eq!(create("plain", &["--if-not-exists"]), "");
+    let refused_topics = |arguments: &[&str]| {
+        refused(
+            "kafka-topics.sh",
+            &[&["--bootstrap-server", &at], arguments].concat(),
+        )
+    };
+    let again = refused_topics(&["--create", "--topic", "plain"]);
+    assert!(again.contains("Error while executing topic command : Topic 'plain' already exists."));
+    topics(&["--alter", "--topic", "plain", "--partitions", "4"]);
+    let fewer = refused_topics(&["--alter", "--topic", "plain", "--partitions", "2"]);
+    assert!(
+        fewer.contains("Topic currently has 4 partitions, which is higher than the requested 2.")
+    );
+    assert!(
+        refused_topics(&["--describe", "--topic", "none"]).contains("does not exist as expected")
+    );
+    assert!(refused_topics(&[]).contains("exactly one action"));
+    let same = |arguments: &[&str]| {
+        let arguments = [&["--bootstrap-server", &at], arguments].concat();
+        check_same("kafka-topics.sh", ApacheVersion::V3_9, TOPICS, &arguments);
+    };
+    same(&["--list"]);
+    same(&["--describe"]);
+    same(&["--describe", "--topics-with-overrides"]);
+    let json: serde_json::Value =
+        serde_json::from_str(&topics(&["--describe", "--topic", "plain", "--json"])).expect("JSON");
+    assert_eq!(json[0]["partitions"].as_array().map(Vec::len), Some(4));
+    topics(&["--delete", "--topic", "with.*"]);
+    assert_eq!(topics(&["--list"]), "plain\n");
+
+    let configs = |arguments: &[&str]| {
+        ours(
+            "kafka-configs",
+            &[&["--bootstrap-server", &at], arguments].concat(),
+        )
+    };
+    let settings = "segment.bytes=1000000,follower.replication.throttled.replicas=[0:0,1:0]";
+    assert_eq!(
+        configs(&["--alter", "--topic", "plain", "--add-config", settings]),
+        "Completed updating config for topic plain.\n"
+    );
+    configs(&[
+        "--alter",
+        "--topic",
+        "plain",
+        "--delete-config",
+        "retention.ms",
+    ]);
+    let same = |arguments: &[&str]| {
+        let arguments = [&["--bootstrap-server", &at], arguments].concat();
+        check_same("kafka-configs.sh", ApacheVersion::V3_9, CONFIGS, &arguments);
+    };
+    same(&["--describe", "--topic", "plain"]);
+    same(&["--describe", "--topic", "plain", "--all"]);
+    same(&["--describe", "--entity-type", "brokers"]);
+    let unset = ["--alter", "--topic", "plain", "--delete-config", "flush.ms"];
+    let unset = [&["--bootstrap-server", &at], &unset[..]].concat();
+    assert_eq!(
+        refused("kafka-configs", &unset),
+        "Invalid config(s): flush.ms\n"
+    );
+}
+
+#[test]
+fn topics_through_zookeeper() {
+    let chroot = zookeeper().fresh_chroot();
+    let broker = Broker::start(&BrokerOptions::new(&chroot));
+    let topics = |arguments: &[&str]| {
+        ours(
+            "kafka-topics",
+            &[&["--zookeeper", &chroot], arguments].concat(),
+        )
+    };
+    let create = [
+        "--create",
+        "--topic",
+        "old",
+        "--partitions",
+        "2",
+        "--replication-factor",
+        "1",
+    ];
+    assert_eq!(topics(&create), "Created topic \"old\".\n");
+    topics(&[
+        "--alter",
+        "--topic",
+        "old",
+        "--partitions",
+        "3",
+        "--config",
+        "flush.ms=7",
+    ]);
+    // The controller sees what was written and does the rest.
+    let start = Instant::now();
+    let led = |text: &str| text.matches("Leader: 0").count() == 3;
+    while !led(&topics(&["--describe", "--topic", "old"])) {
+        assert!(start.elapsed() < Duration::from_secs(20), "no leaders");
+    }
+    let same = |arguments: &[&str]| {
+        let arguments = [&["--zookeeper", &chroot], arguments].concat();
+        check_same("kafka-topics", ApacheVersion::V2_0, TOPICS_2_0, &arguments);
+    };
+    same(&["--list"]);
+    same(&["--describe"]);
+    same(&["--describe", "--unavailable-partitions"]);
+    let same = |arguments: &[&str]| {
+        let arguments = [&["--zookeeper", &chroot], arguments].concat();
+        check_same("kafka-configs", ApacheVersion::V2_0, CONFIGS, &arguments);
+    };
+    same(&["--describe", "--entity-type", "topics"]);
+    let marked = topics(&["--delete", "--topic", "old"]);
+    assert!(marked.starts_with("Topic old is marked for deletion.\n"));
+    let at = broker.address();
+    while ours("kafka-topics", &["--bootstrap-server", &at, "--list"]) != "\n" {
+        assert!(start.elapsed() < Duration::from_secs(40), "not deleted");
+    }
+}
+
+#[test]
+fn records_through_the_console() {
+    let mut broker = Broker::start(&BrokerOptions::new(&zookeeper().fresh_chroot()));
+    let at = broker.address();
+    let create = ["--create", "--topic", "console", "--partitions", "1"];
+    ours(
+        "kafka-topics",
+        &[&["--bootstrap-server", &at], &create[..]].concat(),
+    );
+    let mut expected = String::new();
+    for codec in ["none", "gzip", "snappy", "lz4", "zstd"] {
+        let lines: String = (0..50)
+            .map(|i| format!("h:{codec}\tk{i}\tv{i}\n"))
+            .collect();
+        let arguments = [
+            ["--broker-list", &at],
+            ["--topic", "console"],
+            ["--compression-codec", codec],
+            ["--property", "parse.key=true"],
+            ["--property", "parse.headers=true"],
+        ];
+        ours_with_input("kafka-console-producer", arguments.as_flattened(), &lines);
+        expected.push_str(&lines);
+    }
+    let printing = [
+        ["--bootstrap-server", &at],
+        ["--topic", "console"],
+        ["--max-messages", "250"],
+        ["--property", "print.key=true"],
+        ["--property", "print.headers=true"],
+    ];
+    let printing = [&["--from-beginning"], printing.as_flattened()].concat();
+    assert_eq!(ours("kafka-console-consumer", &printing), expected);
+    let by_partition = [&printing[..], &["--partition", "0"]].concat();
+    assert_eq!(
+        apache_tool(ApacheVersion::V3_9, CONSUMER, &by_partition),
+        expected
+    );
+    let tail = [
+        "--partition",
+        "0",
+        "--offset",
+        "248",
+        "--timeout-ms",
+        "1000",
+    ];
+    let tail = [
+        &["--bootstrap-server", &at, "--topic", "console"],
+        &tail[..],
+    ]
+    .concat();
+    assert_eq!(ours("kafka-console-consumer", &tail), "v48\nv49\n");
+    let group = [
+        "--bootstrap-server",
+        &at,
+        "--topic",
+        "console",
+        "--group",
+        "g",
+    ];
+    assert!(refused("kafka-console-consumer", &group).contains("--group is not supported yet"));
+
+    for time in ["latest", "earliest", "-3", "0"] {
+        let arguments = ["--bootstrap-server", &at, "--time", time];
+        check_same(
+            "kafka-get-offsets",
+            ApacheVersion::V3_9,
+            OFFSETS,
+            &arguments,
+        );
+    }
+    broker.stop();
+    let folder = broker.log_dir().join("console-0");
+    let file = |ending: &str| folder.join(format!("00000000000000000000.{ending}"));
+    for (ending, option) in [
+        ("log", "--deep-iteration"),
+        ("log", "--print-data-log"),
+        ("index", "--verify-index-only"),
+        ("timeindex", "--deep-iteration"),
+    ] {
+        let file = file(ending).display().to_string();
+        check_same(
+            "kafka-dump-log",
+            ApacheVersion::V3_9,
+            DUMP,
+            &["--files", &file, option],
+        );
+    }
+}
+
+/// The programs of this build under names of the test's own, so that stopping them by their
+/// command line stops no other test's.
+fn own_programs() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    for name in ["broker", "ottla"] {
+        std::fs::copy(binary(name), folder.path().join(name)).expect("a program can be copied");
+    }
+    folder
+}
+
+#[test]
+fn a_broker_and_its_zookeeper_by_script() {
+    let home = tempfile::tempdir().expect("a temporary folder can be made");
+    let programs = own_programs();
+    let (zookeeper_port, port) = (free_port(), free_port());
+    let write = |name: &str, lines: &[String]| -> PathBuf {
+        let path = home.path().join(name);
+        std::fs::write(&path, lines.join("\n")).expect("the temporary folder can be written");
+        path
+    };
+    let data = |name: &str| home.path().join(name).display().to_string();
+    let zookeeper_file = write(
+        "zookeeper.properties",
+        &[
+            format!("dataDir={}", data("zookeeper")),
+            format!("clientPort={zookeeper_port}"),
+            "admin.enableServer=false".to_owned(),
+        ],
+    );
+    let broker_file = write(
+        "server.properties",
+        &[
+            format!("listeners=PLAINTEXT://127.0.0.1:{port}"),
+            format!("log.dirs={}", data("logs")),
+            "zookeeper.connect=127.0.0.1:1".to_owned(),
+        ],
+    );
+    // Copies of the scripts stop only the ZooKeeper that they started.
+    let scripts = home.path().join("scripts");
+    run_ok(
+        Command::new("cp")
+            .arg("-r")
+            .arg(repository().join("scripts"))
+            .arg(&scripts),
+    );
+    let call = |name: &str, arguments: &[&str]| {
+        let mut command = Command::new(scripts.join(name));
+        command
+            .args(arguments)
+            .env("OTTLA_BIN", programs.path())
+            .env("LOG_DIR", home.path().join("out"))
+            .current_dir("/");
+        command
+    };
+    let zookeeper_file = zookeeper_file.display().to_string();
+    let started = run_ok(&mut call(
+        "zookeeper-server-start",
+        &["-daemon", &zookeeper_file],
+    ));
+    assert!(started.contains("zookeeper.out"), "{started}");
+    let broker_file = broker_file.display().to_string();
+    let connect = format!("zookeeper.connect=127.0.0.1:{zookeeper_port}/scripts");
+    let arguments = ["-daemon", &broker_file, "--override", &connect];
+    let started = run_ok(&mut call("kafka-server-start.sh", &arguments));
+    assert!(started.contains("server.out"), "{started}");
+    let at = format!("127.0.0.1:{port}");
+    let create = ["--bootstrap-server", &at, "--create", "--topic", "t"];
+    // The tool waits for the broker.
+    let created = run_ok(&mut call("kafka-topics.sh", &create));
+    assert_eq!(created, "Created topic t.\n");
+    for (stop, what) in [
+        ("kafka-server-stop", "kafka server"),
+        ("zookeeper-server-stop", "zookeeper server"),
+    ] {
+        run_ok(&mut call(stop, &[]));
+        // Asked again until it is gone; then the script says so.
+        let start = Instant::now();
+        let ended = loop {
+            let output = run(&mut call(stop, &[]));
+            if output.status.code() == Some(1) {
+                break String::from_utf8_lossy(&output.stdout).into_owned();
+            }
+            assert!(start.elapsed() < Duration::from_secs(30), "{what} runs on");
+        };
+        assert_eq!(ended, format!("No {what} to stop\n"));
+    }
+    let out = std::fs::read_to_string(home.path().join("out/server.out")).expect("a log");
+    assert!(out.contains("broker stopped"), "{out}");
+}
+
+#[test]
+fn every_tool_explains_itself() {
+    let scripts: BTreeMap<String, PathBuf> = std::fs::read_dir(repository().join("scripts"))
+        .expect("the scripts are there")
+        .filter_map(|entry| entry.ok())
+        .map(|entry| {
+            (
+                entry.file_name().to_string_lossy().into_owned(),
+                entry.path(),
+            )
+        })
+        .filter(|(name, _)| name.starts_with("kafka-") && !name.starts_with("kafka-server-"))
+        .collect();
+    assert!(scripts.len() >= 18, "{scripts:?}");
+    for name in scripts.keys() {
+        let help = ours(name, &["--help"]);
+        assert!(help.contains("Usage: ottla "), "{name}: {help}");
+        assert!(
+            refused(name, &["--no-such-option"]).contains("--no-such-option"),
+            "{name}"
+        );
+    }
+}
