@@ -16,6 +16,7 @@ mod epochs;
 mod error;
 #[cfg(test)]
 mod faults;
+mod indexes;
 mod io;
 mod log;
 mod manager;

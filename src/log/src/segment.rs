@@ -7,15 +7,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use ottla_metadata::{Millis, Offset};
 use parking_lot::{Mutex, MutexGuard};
 
-use crate::entry_file::EntryFile;
 use crate::error::StorageError;
+use crate::indexes::{BatchAt, Indexes, TimestampAt};
 use crate::names::{self, Kind};
 use crate::place::Place;
 use crate::scan::{Headers, ScanError};
 use crate::txn_index::{self, AbortedTxn};
-
-const OFFSET_ENTRY: usize = 8;
-const TIME_ENTRY: usize = 12;
 
 /// One segment. Reading needs no lock that an append holds while it writes.
 #[derive(Debug)]
@@ -33,19 +30,6 @@ pub(crate) struct Segment {
     /// Set with both locks held, before the files are renamed.
     deleted: AtomicBool,
     indexes: Mutex<Indexes>,
-}
-
-/// A timestamp and the offset a time index names for it.
-pub(crate) type TimestampAt = (Millis, Offset);
-
-#[derive(Debug)]
-struct Indexes {
-    offset: EntryFile<OFFSET_ENTRY>,
-    time: EntryFile<TIME_ENTRY>,
-    /// The largest timestamp and the last offset of the first batch that has it; unknown until it
-    /// is read from the time index.
-    largest: Option<TimestampAt>,
-    bytes_since_entry: u64,
 }
 
 /// A batch in a segment.
@@ -76,24 +60,14 @@ impl Segment {
         if let Some(len) = preallocate {
             place.disk().allocate(&file, &path, len)?;
         }
-        let offset = EntryFile::create(Kind::OffsetIndex, &place)?;
-        let time = EntryFile::create(Kind::TimeIndex, &place)?;
-        let segment = Segment::new(place, now, 0, false, offset, time);
-        segment.indexes.lock().largest = Some((-1, segment.base()));
+        let indexes = Indexes::create(&place)?;
         // An idle partition keeps no descriptor; the first append opens the file.
-        Ok(segment)
+        Ok(Segment::new(place, now, 0, false, indexes))
     }
 
     /// A segment that lies on disk; nothing is opened yet.
     pub(crate) fn existing(place: Place, now: Millis, size: u64, has_txn_index: bool) -> Segment {
-        Segment::new(
-            place,
-            now,
-            size,
-            has_txn_index,
-            EntryFile::existing(Kind::OffsetIndex),
-            EntryFile::existing(Kind::TimeIndex),
-        )
+        Segment::new(place, now, size, has_txn_index, Indexes::existing())
     }
 
     fn new(
@@ -101,8 +75,7 @@ impl Segment {
         created: Millis,
         size: u64,
         has_txn_index: bool,
-        offset: EntryFile<OFFSET_ENTRY>,
-        time: EntryFile<TIME_ENTRY>,
+        indexes: Indexes,
     ) -> Segment {
         Segment {
             place,
@@ -113,12 +86,7 @@ impl Segment {
             unsynced: AtomicBool::new(false),
             has_txn_index: AtomicBool::new(has_txn_index),
             deleted: AtomicBool::new(false),
-            indexes: Mutex::new(Indexes {
-                offset,
-                time,
-                largest: None,
-                bytes_since_entry: 0,
-            }),
+            indexes: Mutex::new(indexes),
         }
     }
 
@@ -155,39 +123,15 @@ impl Segment {
         self.unsynced.store(true, Ordering::Release);
     }
 
-    /// Notes a batch that was written at `position`, and adds index entries when enough bytes
-    /// passed since the last.
-    pub(crate) fn index_batch(
-        &self,
-        position: u64,
-        size: usize,
-        last_offset: Offset,
-        max_timestamp: Millis,
-        interval: u32,
-    ) -> Result<(), StorageError> {
-        let mut indexes = self.lock_indexes()?;
-        let largest = indexes.largest(&self.place)?;
-        if max_timestamp > largest.0 {
-            indexes.largest = Some((max_timestamp, last_offset));
-        }
-        if indexes.bytes_since_entry > u64::from(interval) {
-            indexes.add(&self.place, position, last_offset)?;
-            indexes.bytes_since_entry = 0;
-        }
-        indexes.bytes_since_entry += size as u64;
-        Ok(())
+    /// Notes a batch that was written, and adds index entries when more than `interval` bytes passed
+    /// since the last.
+    pub(crate) fn index_batch(&self, batch: BatchAt, interval: u32) -> Result<(), StorageError> {
+        self.lock_indexes()?.note(&self.place, batch, interval)
     }
 
-    /// Whether an index has no room for another entry. The time index keeps room for the one that
-    /// is added when the segment is left.
+    /// Whether an index has no room for another entry.
     pub(crate) fn is_index_full(&self, max_index_bytes: u32) -> Result<bool, StorageError> {
-        let mut indexes = self.lock_indexes()?;
-        let Indexes { offset, time, .. } = &mut *indexes;
-        Ok(
-            offset.len(&self.place)? >= max_index_bytes / OFFSET_ENTRY as u32
-                || time.len(&self.place)?
-                    >= (max_index_bytes / TIME_ENTRY as u32).saturating_sub(1),
-        )
+        self.lock_indexes()?.is_full(&self.place, max_index_bytes)
     }
 
     /// The largest timestamp and the offset the time index names for it; timestamp -1 for none.
@@ -215,12 +159,7 @@ impl Segment {
             return Ok(0);
         }
         self.used.store(true, Ordering::Relaxed);
-        let target = self.relative(offset);
-        let found = self
-            .lock_indexes()?
-            .offset
-            .search(&self.place, |entry| offset_entry(entry).0 <= target)?;
-        Ok(found.map_or(0, |(_, entry)| u64::from(offset_entry(&entry).1)))
+        self.lock_indexes()?.floor_position(&self.place, offset)
     }
 
     /// The first batch, below byte `end`, whose last offset is at least `offset`.
@@ -259,13 +198,8 @@ impl Segment {
 
     /// Where to begin looking for a timestamp: no batch before has one as large.
     pub(crate) fn floor_of_timestamp(&self, timestamp: Millis) -> Result<Offset, StorageError> {
-        let found = self
-            .lock_indexes()?
-            .time
-            .search(&self.place, |entry| time_entry(entry).0 <= timestamp)?;
-        Ok(found.map_or(self.base(), |(_, entry)| {
-            self.base().saturating_add(time_entry(&entry).1)
-        }))
+        self.lock_indexes()?
+            .floor_of_timestamp(&self.place, timestamp)
     }
 
     /// The offset after the last batch, found from the last index entry on.
@@ -274,8 +208,7 @@ impl Segment {
         if end == 0 {
             return Ok(self.base());
         }
-        let last = self.lock_indexes()?.offset.last(&self.place)?;
-        let start = last.map_or(0, |entry| u64::from(offset_entry(&entry).1));
+        let start = self.lock_indexes()?.last_position(&self.place)?;
         let file = self.file()?;
         let mut headers = Headers::new(&self.place, &file, start, end);
         let mut next = self.base();
@@ -288,16 +221,10 @@ impl Segment {
     /// Leaves the segment, which gets no more appends: the largest timestamp is put into the time
     /// index, and space that was reserved is given back.
     pub(crate) fn finish(&self) -> Result<(), StorageError> {
-        let mut indexes = self.lock_indexes()?;
-        if indexes.largest.is_none() {
-            // Nothing was appended or recovered since the segment was opened.
-            return Ok(());
+        if self.lock_indexes()?.finish(&self.place)? {
+            self.trim()?;
         }
-        indexes.add_time(&self.place)?;
-        indexes.offset.write_out(&self.place)?;
-        indexes.time.write_out(&self.place)?;
-        drop(indexes);
-        self.trim()
+        Ok(())
     }
 
     /// Cuts the file to what was written.
@@ -322,11 +249,7 @@ impl Segment {
         if !indexes {
             return Ok(());
         }
-        {
-            let mut indexes = self.lock_indexes()?;
-            indexes.offset.sync(&self.place)?;
-            indexes.time.sync(&self.place)?;
-        }
+        self.lock_indexes()?.sync(&self.place)?;
         if self.has_txn_index() {
             let path = self.place.path(Kind::TxnIndex);
             if let Some(file) = disk.open_if_exists(&path)? {
@@ -338,25 +261,7 @@ impl Segment {
 
     /// Cuts everything from the batch at `position` on; `next` is the end offset from now on.
     pub(crate) fn truncate(&self, position: u64, next: Offset) -> Result<(), StorageError> {
-        let mut indexes = self.lock_indexes()?;
-        let target = self.relative(next);
-        // The entry of the batch that holds `next`, and all after it, name offsets not below it.
-        let keep = |found: Option<u32>| found.map_or(0, |number| number.saturating_add(1));
-        let offsets = indexes
-            .offset
-            .search(&self.place, |entry| offset_entry(entry).0 < target)?;
-        indexes
-            .offset
-            .truncate(&self.place, keep(offsets.map(|(number, _)| number)))?;
-        let times = indexes
-            .time
-            .search(&self.place, |entry| time_entry(entry).1 < target)?;
-        indexes
-            .time
-            .truncate(&self.place, keep(times.map(|(number, _)| number)))?;
-        indexes.largest = None;
-        indexes.bytes_since_entry = 0;
-        drop(indexes);
+        self.lock_indexes()?.truncate(&self.place, next)?;
         if self.has_txn_index() {
             txn_index::truncate(&self.place, next)?;
         }
@@ -385,18 +290,13 @@ impl Segment {
                 Err(ScanError::Storage(e)) => return Err(e),
             }
         }
-        self.lock_indexes()?.largest = Some(largest);
+        self.lock_indexes()?.set_largest(largest);
         Ok(())
     }
 
     /// Empties the indexes for a rebuild.
     pub(crate) fn reset_indexes(&self) -> Result<(), StorageError> {
-        let mut indexes = self.lock_indexes()?;
-        indexes.offset.reset(&self.place)?;
-        indexes.time.reset(&self.place)?;
-        indexes.largest = Some((-1, self.base()));
-        indexes.bytes_since_entry = 0;
-        drop(indexes);
+        self.lock_indexes()?.reset(&self.place)?;
         if self.has_txn_index.swap(false, Ordering::AcqRel) {
             self.place.disk().remove(&self.place.path(Kind::TxnIndex))?;
         }
@@ -425,10 +325,7 @@ impl Segment {
 
     /// Whether something was written that is not known to be on disk.
     pub(crate) fn is_unsynced(&self) -> bool {
-        let indexes = self.indexes.lock();
-        self.unsynced.load(Ordering::Acquire)
-            || indexes.offset.is_unsynced()
-            || indexes.time.is_unsynced()
+        self.unsynced.load(Ordering::Acquire) || self.indexes.lock().is_unsynced()
     }
 
     /// What is in the file may not be on disk: it lay there after a crash.
@@ -448,8 +345,7 @@ impl Segment {
         if !self.used.swap(false, Ordering::Relaxed) {
             let mut indexes = self.lock_indexes()?;
             *self.file.lock() = None;
-            indexes.offset.release(&self.place)?;
-            indexes.time.release(&self.place)?;
+            indexes.release(&self.place)?;
         }
         Ok(())
     }
@@ -476,72 +372,4 @@ impl Segment {
         }
         Ok(marked)
     }
-
-    fn relative(&self, offset: Offset) -> i64 {
-        offset.saturating_sub(self.base())
-    }
-}
-
-impl Indexes {
-    fn largest(&mut self, place: &Place) -> Result<TimestampAt, StorageError> {
-        if let Some(largest) = self.largest {
-            return Ok(largest);
-        }
-        let last = self.time.last(place)?.map(|entry| time_entry(&entry));
-        let largest = last.map_or((-1, place.base), |(timestamp, relative)| {
-            (timestamp, place.base.saturating_add(relative))
-        });
-        self.largest = Some(largest);
-        Ok(largest)
-    }
-
-    fn add(
-        &mut self,
-        place: &Place,
-        position: u64,
-        last_offset: Offset,
-    ) -> Result<(), StorageError> {
-        // Both fit, or the segment would have been rolled; without an entry lookups still work.
-        if let (Ok(relative), Ok(position)) = (
-            u32::try_from(last_offset.saturating_sub(place.base)),
-            u32::try_from(position),
-        ) {
-            let mut entry = [0; OFFSET_ENTRY];
-            entry[..4].copy_from_slice(&relative.to_be_bytes());
-            entry[4..].copy_from_slice(&position.to_be_bytes());
-            self.offset.push(place, entry)?;
-        }
-        self.add_time(place)
-    }
-
-    fn add_time(&mut self, place: &Place) -> Result<(), StorageError> {
-        let (timestamp, offset) = self.largest(place)?;
-        let last = self.time.last(place)?.map_or(-1, |e| time_entry(&e).0);
-        let relative = u32::try_from(offset.saturating_sub(place.base));
-        if let (true, Ok(relative)) = (timestamp > last, relative) {
-            let mut entry = [0; TIME_ENTRY];
-            entry[..8].copy_from_slice(&timestamp.to_be_bytes());
-            entry[8..].copy_from_slice(&relative.to_be_bytes());
-            self.time.push(place, entry)?;
-        }
-        Ok(())
-    }
-}
-
-/// Relative offset and position.
-fn offset_entry(entry: &[u8; OFFSET_ENTRY]) -> (i64, u32) {
-    let [a, b, c, d, e, f, g, h] = *entry;
-    (
-        i64::from(i32::from_be_bytes([a, b, c, d])),
-        u32::from_be_bytes([e, f, g, h]),
-    )
-}
-
-/// Timestamp and relative offset.
-fn time_entry(entry: &[u8; TIME_ENTRY]) -> (Millis, i64) {
-    let [a, b, c, d, e, f, g, h, i, j, k, l] = *entry;
-    (
-        i64::from_be_bytes([a, b, c, d, e, f, g, h]),
-        i64::from(i32::from_be_bytes([i, j, k, l])),
-    )
 }

@@ -13,6 +13,7 @@ use super::{Hot, Log};
 use crate::answers::Appended;
 use crate::config::LogConfig;
 use crate::error::{AppendError, StorageError};
+use crate::indexes::BatchAt;
 use crate::names::Kind;
 use crate::producers::{Origin, Staged};
 use crate::scan;
@@ -192,13 +193,13 @@ impl Log {
             .write_slices_at(&file, &place.named(Kind::Log), slices, start)?;
         let mut position = start;
         for batch in infos {
-            active.index_batch(
+            let at = BatchAt {
                 position,
-                batch.size,
-                batch.last_offset,
-                batch.max_timestamp,
-                config.index_interval_bytes,
-            )?;
+                size: batch.size,
+                last_offset: batch.last_offset,
+                max_timestamp: batch.max_timestamp,
+            };
+            active.index_batch(at, config.index_interval_bytes)?;
             position += batch.size as u64;
         }
         active.grown_to(start + size as u64);

@@ -27,6 +27,7 @@ use crate::background::Background;
 use crate::config::LogConfig;
 use crate::epochs::{self, Epochs};
 use crate::error::{LogError, StorageError};
+use crate::io::Disk;
 use crate::partition_metadata;
 use crate::place::Home;
 use crate::producers::Producers;
@@ -40,6 +41,8 @@ pub(crate) struct Shared {
     pub(crate) background: Background,
     /// A truncation lowered a recovery point: the checkpoint promises too much.
     pub(crate) recovery_points_lowered: AtomicBool,
+    /// A high watermark is not the one last checkpointed.
+    pub(crate) high_watermarks_moved: AtomicBool,
     pub(crate) producer_expiration_ms: Millis,
     pub(crate) keep_topic_ids: bool,
 }
@@ -159,6 +162,10 @@ impl Log {
         self.config.load_full()
     }
 
+    pub(crate) fn is_on(&self, disk: &Disk) -> bool {
+        std::ptr::eq(&*self.home.disk, disk)
+    }
+
     pub(crate) fn set_config(&self, config: Arc<LogConfig>) {
         self.config.store(config);
     }
@@ -188,7 +195,12 @@ impl Log {
         let clamped = offset
             .min(self.log_end_offset())
             .max(self.log_start_offset());
-        self.high_watermark.store(clamped, Ordering::Release);
+        let before = self.high_watermark.swap(clamped, Ordering::AcqRel);
+        // Read first: all partitions share the flag, and it is mostly set.
+        let moved = &self.shared.high_watermarks_moved;
+        if before != clamped && !moved.load(Ordering::Relaxed) {
+            moved.store(true, Ordering::Release);
+        }
         if self.unreplicated.load(Ordering::Acquire) {
             let mut hot = self.hot.lock();
             hot.producers.replicated_to(clamped);

@@ -10,6 +10,7 @@ use tracing::warn;
 use super::producers::replay;
 use crate::epochs::Epochs;
 use crate::error::StorageError;
+use crate::indexes::BatchAt;
 use crate::place::Home;
 use crate::producers::Producers;
 use crate::scan::{Batches, Headers, ScanError, examine};
@@ -52,13 +53,13 @@ pub(super) fn segment(
             damage = Some(format!("offset {} after {next}", batch.last_offset));
             break;
         }
-        segment.index_batch(
+        let at = BatchAt {
             position,
-            batch.size,
-            batch.last_offset,
-            batch.max_timestamp,
-            index_interval,
-        )?;
+            size: batch.size,
+            last_offset: batch.last_offset,
+            max_timestamp: batch.max_timestamp,
+        };
+        segment.index_batch(at, index_interval)?;
         let epoch = header.leader_epoch();
         if batch.magic == Magic::V2 && epochs.latest().is_none_or(|latest| epoch > latest) {
             epochs.assign(epoch, batch.base_offset);

@@ -118,7 +118,12 @@ impl LogManager {
             }
             Task::RecoveryPoints => self.write_checkpoint(Checkpoint::RecoveryPoints),
             Task::LogStarts => self.write_checkpoint(Checkpoint::LogStarts),
-            Task::HighWatermarks => self.write_checkpoint(Checkpoint::HighWatermarks),
+            Task::HighWatermarks => {
+                let moved = &self.shared.high_watermarks_moved;
+                if moved.swap(false, Ordering::AcqRel) {
+                    self.write_checkpoint(Checkpoint::HighWatermarks);
+                }
+            }
             Task::ExpireProducers => {
                 for log in self.logs() {
                     log.expire_producers(now);

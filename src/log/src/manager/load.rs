@@ -49,6 +49,7 @@ impl LogManager {
             trash: Trash::default(),
             background: Background::start(),
             recovery_points_lowered: AtomicBool::new(false),
+            high_watermarks_moved: AtomicBool::new(true),
             producer_expiration_ms: config.producer_id_expiration_ms,
             keep_topic_ids: config.keep_topic_ids,
         });

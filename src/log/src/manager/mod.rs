@@ -8,6 +8,7 @@ mod status;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use ottla_metadata::{Offset, TopicId, TopicPartition};
 use parking_lot::{Mutex, RwLock};
@@ -111,6 +112,9 @@ impl LogManager {
                     self.logs
                         .write()
                         .insert(partition.clone(), Arc::clone(&log));
+                    self.shared
+                        .high_watermarks_moved
+                        .store(true, Ordering::Release);
                     return Ok(log);
                 }
                 Err(e) => last = e.into(),
@@ -121,17 +125,12 @@ impl LogManager {
 
     /// Directories that can take a new replica, the one with the fewest first.
     fn disks_by_load(&self) -> Vec<Arc<Disk>> {
-        let logs = self.logs.read();
-        let mut disks: Vec<(usize, &Arc<Disk>)> = self
-            .dirs
-            .live()
-            .map(|disk| {
-                let replicas = logs.values().filter(|l| l.parent_dir() == disk.root());
-                (replicas.count(), disk)
-            })
-            .collect();
-        disks.sort_by_key(|(count, _)| *count);
-        disks.into_iter().map(|(_, d)| Arc::clone(d)).collect()
+        let mut disks: Vec<Arc<Disk>> = self.dirs.live().map(Arc::clone).collect();
+        if disks.len() > 1 {
+            let logs = self.logs.read();
+            disks.sort_by_cached_key(|disk| logs.values().filter(|l| l.is_on(disk)).count());
+        }
+        disks
     }
 
     /// Renames the replica's directory for deletion and forgets the log; the files go after
@@ -188,7 +187,7 @@ impl LogManager {
 
     fn logs_on<'a>(&self, disk: &'a Disk) -> impl Iterator<Item = Arc<Log>> + use<'a> {
         let mut logs = self.logs();
-        logs.retain(|log| log.parent_dir() == disk.root());
+        logs.retain(|log| log.is_on(disk));
         logs.into_iter()
     }
 }

@@ -57,7 +57,7 @@ fn foreign_directories_and_duplicates_stop_the_start() {
     let root = tempdir();
     let (a, b) = (root.path().join("a"), root.path().join("b"));
     std::fs::create_dir_all(a.join("lost+found")).unwrap();
-    let error = load(&[a.clone()]).unwrap_err();
+    let error = load(std::slice::from_ref(&a)).unwrap_err();
     assert!(error.to_string().contains("lost+found"), "{error}");
     std::fs::remove_dir(a.join("lost+found")).unwrap();
     for dir in [&a, &b] {
