@@ -166,22 +166,34 @@ fn describe(code: ErrorCode, message: Option<&str>) -> String {
     if let Some(message) = message.filter(|m| !m.is_empty()) {
         return message.to_owned();
     }
-    match code {
-        ErrorCode::UnknownTopicOrPartition => {
-            "This server does not host this topic-partition.".to_owned()
-        }
-        ErrorCode::TopicAlreadyExists => "Topic already exists.".to_owned(),
+    let words = match code {
+        ErrorCode::UnknownTopicOrPartition => "This server does not host this topic-partition.",
+        ErrorCode::TopicAlreadyExists => "Topic already exists.",
+        ErrorCode::InvalidTopicException => "The topic's name is not a valid one.",
+        ErrorCode::LeaderNotAvailable => "The partition has no leader at the moment.",
+        ErrorCode::NotLeaderOrFollower => "The broker does not lead the partition.",
+        ErrorCode::NotController => "The broker is not the controller.",
+        ErrorCode::RequestTimedOut => "The broker could not finish the request in time.",
         ErrorCode::OffsetOutOfRange => {
             "The requested offset is not within the range of offsets maintained by the server."
-                .to_owned()
         }
-        ErrorCode::NotEnoughReplicas => {
-            "Messages are rejected since there are fewer in-sync replicas than required.".to_owned()
+        ErrorCode::NotEnoughReplicas | ErrorCode::NotEnoughReplicasAfterAppend => {
+            "There are fewer in-sync replicas than min.insync.replicas asks for."
         }
         ErrorCode::MessageTooLarge => {
             "The request included a message larger than the max message size the server will accept."
-                .to_owned()
         }
-        _ => format!("the broker answered {code}"),
-    }
+        ErrorCode::UnsupportedForMessageFormat => {
+            "The topic's message format does not support what was asked."
+        }
+        ErrorCode::UnsupportedVersion => "The broker does not know this version of the request.",
+        ErrorCode::TopicAuthorizationFailed => "Not authorized to access the topic.",
+        ErrorCode::ClusterAuthorizationFailed => "Not authorized to do this to the cluster.",
+        ErrorCode::PolicyViolation => {
+            "The request goes against the cluster's or the topic's policy."
+        }
+        ErrorCode::KafkaStorageError => "The broker's disk has failed.",
+        _ => return format!("the broker answered {code}"),
+    };
+    format!("{words} ({code})")
 }

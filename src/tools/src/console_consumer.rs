@@ -178,8 +178,9 @@ async fn print_records(
             *count += 1;
             match formatter.write(&record, &mut out) {
                 Err(error) if error.is::<io::Error>() => {
+                    // Whoever read has had enough; as in Kafka, not a failure.
                     eprintln!("Unable to write to standard out, closing consumer.");
-                    return Err(error);
+                    return Ok(());
                 }
                 Err(error) if args.skip_message_on_error => {
                     eprintln!("Error processing message, skipping this message: {error:#}");
@@ -187,7 +188,10 @@ async fn print_records(
                 written => written?,
             }
         }
-        out.flush()?;
+        if out.flush().is_err() {
+            eprintln!("Unable to write to standard out, closing consumer.");
+            return Ok(());
+        }
     }
     Ok(())
 }
