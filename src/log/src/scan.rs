@@ -43,6 +43,8 @@ pub(crate) struct Headers<'a> {
     window: [u8; WINDOW],
     window_at: u64,
     window_len: usize,
+    /// Bytes that the batch has which ended the walk.
+    announced: usize,
 }
 
 impl<'a> Headers<'a> {
@@ -55,7 +57,26 @@ impl<'a> Headers<'a> {
             window: [0; WINDOW],
             window_at: 0,
             window_len: 0,
+            announced: HEADER_SIZE_UP_TO_MAGIC,
         }
+    }
+
+    /// That the walk has ended at `end`.
+    ///
+    /// # Errors
+    /// What is left is no whole batch.
+    pub(crate) fn check_end(&self) -> Result<(), ScanError> {
+        let left = self.end.saturating_sub(self.position);
+        if left == 0 {
+            return Ok(());
+        }
+        Err(ScanError::Corrupt {
+            position: self.position,
+            reason: CorruptBatch::WrongLength {
+                expected: self.announced,
+                actual: usize::try_from(left).unwrap_or(usize::MAX),
+            },
+        })
     }
 
     /// The next batch and where it begins.
@@ -74,6 +95,7 @@ impl<'a> Headers<'a> {
         };
         let size = header.size() as u64;
         if size > left {
+            self.announced = header.size();
             return Ok(None);
         }
         self.position += size;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use ottla_metadata::{Millis, Offset};
+use ottla_records::{CorruptBatch, HEADER_SIZE_UP_TO_MAGIC};
 use parking_lot::{Mutex, MutexGuard};
 
 use crate::error::StorageError;
@@ -203,6 +204,10 @@ impl Segment {
     }
 
     /// The offset after the last batch, found from the last index entry on.
+    ///
+    /// # Errors
+    /// The index leads to no batch, or there are bytes behind the last one: what is appended to
+    /// them would never be found again.
     pub(crate) fn read_next_offset(&self) -> Result<Offset, ScanError> {
         let end = self.size();
         if end == 0 {
@@ -210,11 +215,20 @@ impl Segment {
         }
         let start = self.lock_indexes()?.last_position(&self.place)?;
         let file = self.file()?;
+        if start >= end {
+            let reason = CorruptBatch::WrongLength {
+                expected: HEADER_SIZE_UP_TO_MAGIC,
+                actual: 0,
+            };
+            let position = start;
+            return Err(ScanError::Corrupt { position, reason });
+        }
         let mut headers = Headers::new(&self.place, &file, start, end);
         let mut next = self.base();
         while let Some((_, header)) = headers.next()? {
             next = header.next_offset();
         }
+        headers.check_end()?;
         Ok(next)
     }
 

@@ -550,3 +550,43 @@ fn deletion_is_asynchronous_and_a_namesake_starts_anew() {
     fixture.manager().housekeeping(i64::MAX);
     assert_eq!(left(&fixture), 0);
 }
+
+#[test]
+fn a_damaged_end_is_cut_even_after_a_clean_stop() {
+    // So many bytes of the segment are left, or, with `None`, there is garbage behind its end.
+    fn check(cut: Option<u64>) {
+        let mut fixture = Fixture::new(LogConfig {
+            index_interval_bytes: 100,
+            ..LogConfig::default()
+        });
+        let log = fixture.log();
+        for _ in 0..20 {
+            append(&log, &Spec::default());
+        }
+        drop(log);
+        fixture.manager().shutdown(NOW).unwrap();
+        fixture.manager = None;
+        let path = fixture.replica_dir().join("00000000000000000000.log");
+        let file = std::fs::File::options().append(true).open(path).unwrap();
+        match cut {
+            Some(left) => file.set_len(left).unwrap(),
+            None => std::io::Write::write_all(&mut &file, &[0; 5]).unwrap(),
+        }
+        fixture.open();
+        let log = fixture.log();
+        let found = read_all(&log, 0, log.log_end_offset(), 1000).len() as i64;
+        assert_eq!(found, log.log_end_offset(), "{cut:?}");
+        assert_eq!(found == 20, cut.is_none(), "{cut:?}");
+        // What is appended now is found again.
+        let appended = append(&log, &Spec::default());
+        drop(log);
+        fixture.restart();
+        assert_eq!(fixture.log().log_end_offset(), appended.next_offset);
+        let log = fixture.log();
+        assert_eq!(read_all(&log, 0, found + 1, 1000).len() as i64, found + 1);
+    }
+    check(None);
+    // A batch has 88 bytes or so: the index leads behind the end, or the last batch is torn.
+    check(Some(300));
+    check(Some(1500));
+}
