@@ -10,6 +10,8 @@ mod data;
 mod group;
 mod metadata;
 mod replica;
+#[cfg(any(test, feature = "testing"))]
+mod sample;
 mod security;
 mod transaction;
 mod walk;

@@ -10,7 +10,7 @@ use kafka_protocol::protocol::{Decodable, Encodable};
 use proptest::prelude::*;
 use proptest::test_runner::{RngAlgorithm, TestRng};
 
-use super::{Field, Guarded, Kind, Layout};
+use super::Guarded;
 use crate::wire::PutExt;
 use crate::{DecodeError, decode_response, messages};
 
@@ -57,104 +57,9 @@ macro_rules! for_all_messages {
     };
 }
 
-/// Writes a random message along a layout.
-struct Generator {
-    rng: TestRng,
-    version: i16,
-    flexible: bool,
-}
-
-impl Generator {
-    fn new(layout: &Layout, version: i16, seed: u8) -> Generator {
-        Generator {
-            rng: TestRng::from_seed(RngAlgorithm::ChaCha, &[seed; 32]),
-            version,
-            flexible: version >= layout.flexible_from,
-        }
-    }
-
-    fn below(&mut self, n: u32) -> u32 {
-        self.rng.next_u32() % n
-    }
-
-    fn fields(&mut self, fields: &[Field], out: &mut BytesMut) {
-        let version = self.version;
-        let (tagged, plain): (Vec<&Field>, Vec<&Field>) = fields
-            .iter()
-            .filter(|f| f.exists_in(version))
-            .partition(|f| f.tag.is_some());
-        for field in plain {
-            self.value(&field.kind, out);
-        }
-        if !self.flexible {
-            return;
-        }
-        let mut tags = Vec::new();
-        for field in tagged {
-            if self.below(2) == 0 {
-                let mut content = BytesMut::new();
-                self.value(&field.kind, &mut content);
-                tags.push((field.tag.unwrap(), content));
-            }
-        }
-        tags.sort_by_key(|&(tag, _)| tag);
-        if self.below(4) == 0 {
-            tags.push((100 + self.below(1000), BytesMut::from(&b"unknown"[..])));
-        }
-        out.put_varint(tags.len() as u32);
-        for (tag, content) in tags {
-            out.put_varint(tag);
-            out.put_varint(content.len() as u32);
-            out.put_slice(&content);
-        }
-    }
-
-    fn value(&mut self, kind: &Kind, out: &mut BytesMut) {
-        match kind {
-            // Small numbers, so that booleans are 0 or 1.
-            Kind::Fixed(1) => {
-                let bit = self.below(2);
-                out.put_u8(bit as u8);
-            }
-            Kind::Fixed(width) => {
-                for _ in 0..*width {
-                    let byte = self.below(256);
-                    out.put_u8(byte as u8);
-                }
-            }
-            Kind::String => {
-                let len = self.below(12) as usize;
-                out.put_string(self.flexible, &"abcdefghijkl"[..len]);
-            }
-            Kind::Bytes => {
-                let len = self.below(300) as usize;
-                out.put_len(self.flexible, len);
-                out.put_bytes(7, len);
-            }
-            Kind::Struct(fields) => self.fields(fields, out),
-            Kind::NullableStruct(fields) => {
-                if self.below(2) == 0 {
-                    out.put_i8(-1);
-                } else {
-                    out.put_i8(1);
-                    self.fields(fields, out);
-                }
-            }
-            Kind::Array { element, .. } => {
-                let len = self.below(4) as usize;
-                out.put_len(self.flexible, len);
-                for _ in 0..len {
-                    self.value(element, out);
-                }
-            }
-        }
-    }
-}
-
 fn generate<M: Guarded>(version: i16, seed: u8) -> Bytes {
-    let mut out = BytesMut::new();
-    Generator::new(&M::LAYOUT, version, seed).fields(M::LAYOUT.fields, &mut out);
-    out.freeze()
+    let mut rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[seed; 32]);
+    M::LAYOUT.sample(version, &mut || rng.next_u32())
 }
 
 fn versions<M: Guarded>() -> std::ops::RangeInclusive<i16> {
