@@ -116,7 +116,7 @@ def consume(broker, topic, records):
     out = run("bash", "-c",
               f"kcat -C -q -e -o beginning -b {broker.address} -t {topic} -f '%o\\n' "
               f"-X check.crcs=false -X fetch.message.max.bytes=8388608 -X queued.min.messages=10000000 "
-              f"-X queued.max.messages.kbytes=2000000 -X fetch.queue.backoff.ms=0 "
+              f"-X queued.max.messages.kbytes=2000000 "
               f"-X fetch.wait.max.ms=20 | tail -n 1")
     took = time.monotonic() - began
     if int(out) != records - 1:
