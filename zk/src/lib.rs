@@ -13,6 +13,8 @@ mod broker;
 mod cluster;
 mod config;
 mod connect;
+mod consumer;
+mod consumer_group;
 mod election;
 mod error;
 mod fenced;

@@ -289,6 +289,15 @@ impl Session {
         }
     }
 
+    /// Creates a node that vanishes with the session.
+    pub(crate) async fn create_ephemeral(&self, path: &str, data: &[u8]) -> WriteResult<()> {
+        let options = CreateMode::Ephemeral.with_acls(Acls::anyone_all());
+        match self.client.create(path, data, &options).await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(settled(error).await.of_write(path)),
+        }
+    }
+
     /// Creates a node whose name is the prefix and the next number of the parent's counter.
     pub(crate) async fn create_sequential(&self, prefix: &str, data: &[u8]) -> WriteResult<i64> {
         let options = CreateMode::PersistentSequential.with_acls(Acls::anyone_all());

@@ -1,7 +1,8 @@
 //! Where things are in ZooKeeper (Kafka's `ZkData`). The table with payloads is in `zk/LAYOUT.md`.
 
-use ottla_metadata::BrokerId;
+use ottla_metadata::{BrokerId, TopicPartition};
 
+pub(crate) const CONSUMERS: &str = "/consumers";
 pub(crate) const BROKER_IDS: &str = "/brokers/ids";
 pub(crate) const TOPICS: &str = "/brokers/topics";
 pub(crate) const BROKER_SEQ_ID: &str = "/brokers/seqid";
@@ -23,7 +24,7 @@ pub(crate) const FEATURE: &str = "/feature";
 
 /// The paths that every start of a broker creates (`ZkData.PersistentZkPaths`).
 pub(crate) const PERSISTENT: [&str; 14] = [
-    "/consumers",
+    CONSUMERS,
     BROKER_IDS,
     TOPICS,
     CONFIG_CHANGES,
@@ -61,6 +62,31 @@ pub(crate) fn partition_state(topic: &str, partition: i32) -> String {
 
 pub(crate) fn delete_topic(name: &str) -> String {
     format!("{DELETE_TOPICS}/{name}")
+}
+
+pub(crate) fn consumer_offset(group: &str, topic: &str, partition: i32) -> String {
+    format!("{CONSUMERS}/{group}/offsets/{topic}/{partition}")
+}
+
+pub(crate) fn consumer_group(group: &str) -> String {
+    format!("{CONSUMERS}/{group}")
+}
+
+pub(crate) fn consumers(group: &str) -> String {
+    format!("{CONSUMERS}/{group}/ids")
+}
+
+pub(crate) fn consumer(group: &str, consumer: &str) -> String {
+    format!("{CONSUMERS}/{group}/ids/{consumer}")
+}
+
+pub(crate) fn partition_owner(group: &str, partition: &TopicPartition) -> String {
+    let TopicPartition { topic, partition } = partition;
+    format!("{CONSUMERS}/{group}/owners/{topic}/{partition}")
+}
+
+pub(crate) fn consumer_offsets(group: &str) -> String {
+    format!("{CONSUMERS}/{group}/offsets")
 }
 
 /// The parent of a node, `None` for nodes directly below the root.

@@ -59,6 +59,8 @@ pub enum WatchEvent {
     PreferredElectionChanged,
     /// `/feature` was created, changed or deleted.
     FeatureChanged,
+    /// Children of `/consumers/<group>/ids`.
+    ConsumersChanged(Arc<str>),
 }
 
 /// Those who want to hear of changes.

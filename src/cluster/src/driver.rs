@@ -194,7 +194,8 @@ impl Driver {
                 WatchEvent::ConfigChangesChanged
                 | WatchEvent::PartitionStateChanged(_)
                 | WatchEvent::ReassignmentChanged
-                | WatchEvent::FeatureChanged => {}
+                | WatchEvent::FeatureChanged
+                | WatchEvent::ConsumersChanged(_) => {}
             }
         }
         if brokers && self.brain.is_active() {

@@ -377,6 +377,56 @@ fn notices_and_requests() {
     refuses::<ConsumerOffset>(&["", "1.5"]);
 }
 
+#[test]
+fn consumers() {
+    let registration = |subscription| ConsumerRegistration {
+        subscription,
+        timestamp_ms: 1_416_000_000_000,
+    };
+    let white = |pattern: &str, streams| Subscription::WhiteList {
+        pattern: pattern.to_owned(),
+        streams,
+    };
+    golden(
+        r#"{"version":1,"subscription":{"t":2},"pattern":"static","timestamp":"1416000000000"}"#,
+        &registration(Subscription::Static([("t".to_owned(), 2)].into())),
+    );
+    golden(
+        r#"{"version":1,"subscription":{"a.*|b":1},"pattern":"white_list","timestamp":"1416000000000"}"#,
+        &registration(white("a.*|b", 1)),
+    );
+    golden(
+        r#"{"version":1,"subscription":{"t":1},"pattern":"black_list","timestamp":"1416000000000"}"#,
+        &registration(Subscription::BlackList {
+            pattern: "t".to_owned(),
+            streams: 1,
+        }),
+    );
+    let untimed = ConsumerRegistration {
+        timestamp_ms: 0,
+        ..registration(Subscription::Static(BTreeMap::new()))
+    };
+    reads(r#"{"subscription":{},"pattern":"white_list"}"#, &untimed);
+    refuses::<ConsumerRegistration>(&[
+        "",
+        r#"{"version":1,"pattern":"static"}"#,
+        r#"{"version":1,"subscription":{"t":1}}"#,
+        r#"{"version":1,"subscription":{"t":0},"pattern":"static"}"#,
+        r#"{"version":1,"subscription":{"t":"1"},"pattern":"static"}"#,
+        r#"{"version":1,"subscription":{"t":2000000000},"pattern":"static"}"#,
+    ]);
+    golden(
+        "g_host-1416000000000-0123abcd-0",
+        &PartitionOwner("g_host-1416000000000-0123abcd-0".to_owned()),
+    );
+    refuses_bytes::<PartitionOwner>(&[0xff]);
+}
+
+fn refuses_bytes<T: Znode + Debug>(data: &[u8]) {
+    let read = T::decode(data);
+    assert!(read.is_err(), "{data:?} was read as {read:?}");
+}
+
 /// Any text that a registration, an address or a name can hold.
 fn name() -> impl Strategy<Value = String> {
     "[a-zA-Z0-9._\u{e4}\"\\\\ -]{1,12}"
