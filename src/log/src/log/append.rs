@@ -53,8 +53,10 @@ impl Log {
             };
             if origin == Origin::Client {
                 if let Some(original) = hot.producers.duplicate_of(producer) {
+                    // The first copy may still wait for its flush, and so has this one to.
                     return Ok(Appended {
                         duplicate: true,
+                        needs_flush_to: self.flush_due(&hot, &config),
                         ..self.appended(
                             &hot,
                             original.first_offset(),

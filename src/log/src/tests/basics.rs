@@ -504,6 +504,25 @@ fn flushes_are_asked_for_and_shared() {
 }
 
 #[test]
+fn a_duplicate_waits_for_the_flush_of_the_first_copy() {
+    let fixture = Fixture::new(LogConfig {
+        flush_messages: 1,
+        ..small()
+    });
+    let log = fixture.log();
+    let spec = Spec {
+        producer: Some((9, 0, 0)),
+        ..Spec::default()
+    };
+    append(&log, &spec);
+    let again = append(&log, &spec);
+    assert_eq!((again.duplicate, again.needs_flush_to), (true, Some(1)));
+    log.flush_to(1).unwrap();
+    let again = append(&log, &spec);
+    assert_eq!((again.duplicate, again.needs_flush_to), (true, None));
+}
+
+#[test]
 fn deletion_is_asynchronous_and_a_namesake_starts_anew() {
     let mut fixture = Fixture::new(small());
     let log = fixture.log();
