@@ -273,3 +273,40 @@ fn a_failed_directory_leaves_the_others_in_service() {
         .unwrap();
     assert_eq!(log.parent_dir(), paths[1]);
 }
+
+/// A file shorter than its index says is no clean log: what comes next must not be written over
+/// records that are there.
+#[test]
+fn a_short_log_behind_a_clean_stop_is_recovered() {
+    for (cut_to, grow_by) in [(Some(1), 0), (Some(2), 0), (Some(3), 0), (None, 30)] {
+        let mut fixture = filled();
+        fixture.manager().shutdown(NOW).unwrap();
+        fixture.manager = None;
+        let mut logs: Vec<_> = names(&fixture.replica_dir())
+            .into_iter()
+            .filter(|name| name.ends_with(".log"))
+            .collect();
+        let last = fixture.replica_dir().join(logs.pop().unwrap());
+        let base: i64 = last.file_stem().unwrap().to_str().unwrap().parse().unwrap();
+        let file = std::fs::OpenOptions::new().write(true).open(&last).unwrap();
+        let size = file.metadata().unwrap().len();
+        let one = batch_bytes(&Spec::default(), 0, 0).len() as u64;
+        let end = match cut_to {
+            Some(batches) => {
+                // Of the batch behind those that stay, a part is left.
+                file.set_len(one * batches + 10).unwrap();
+                base + batches as i64
+            }
+            None => {
+                file.set_len(size + grow_by).unwrap();
+                100
+            }
+        };
+        fixture.open();
+        let log = fixture.log();
+        assert_eq!(log.log_end_offset(), end, "{cut_to:?}");
+        append(&log, &Spec::default());
+        let found = read_all(&log, 0, end + 1, 5000);
+        assert_eq!(found.len() as i64, end + 1, "{cut_to:?}");
+    }
+}
