@@ -90,6 +90,8 @@ impl Log {
 
     fn after_truncation(&self, hot: &Hot) {
         self.publish_end(hot);
+        // Once more: a sync that began meanwhile still saw the old end.
+        self.lower_recovery_point(hot.end, false);
         self.publish_unstable(hot);
         if self.high_watermark() > hot.end {
             self.high_watermark.store(hot.end, Ordering::Release);
