@@ -21,18 +21,26 @@ pub(super) struct FlushState {
     last: Option<Millis>,
     /// Files were created since the directory was synced.
     names_dirty: bool,
+    /// Segments from here on were left, or recovered, and their indexes are perhaps not on disk;
+    /// `Offset::MAX` for none. Nobody checks them at a start, so recovery must not skip them.
+    indexes_from: Offset,
     /// The directory is no longer ours to write to.
     closed: bool,
 }
 
 impl FlushState {
-    pub(super) fn new(recovery_point: Offset, names_dirty: bool) -> FlushState {
+    pub(super) fn new(
+        recovery_point: Offset,
+        indexes_from: Offset,
+        names_dirty: bool,
+    ) -> FlushState {
         FlushState {
             recovery_point,
             running: false,
             truncations: 0,
             last: None,
             names_dirty,
+            indexes_from,
             closed: false,
         }
     }
@@ -44,6 +52,12 @@ impl Log {
         self.flush.lock().recovery_point
     }
 
+    /// Where recovery has to begin after a crash: below it, indexes are on disk too.
+    pub(crate) fn recovery_point_to_checkpoint(&self) -> Offset {
+        let state = self.flush.lock();
+        state.recovery_point.min(state.indexes_from)
+    }
+
     /// Makes everything below `offset` durable. Blocks for as long as the disk takes; whoever asks
     /// while a sync runs waits for the next one, which covers all who wait.
     ///
@@ -53,7 +67,8 @@ impl Log {
     pub fn flush_to(&self, offset: Offset) -> Result<(), StorageError> {
         let mut state = self.flush.lock();
         loop {
-            if state.recovery_point >= offset.min(self.log_end_offset()) {
+            let wanted = offset.min(self.log_end_offset());
+            if state.recovery_point >= wanted && state.indexes_from >= wanted {
                 return Ok(());
             }
             self.home.disk.check()?;
@@ -68,10 +83,9 @@ impl Log {
         state.running = true;
         let from = state.recovery_point;
         let truncations = state.truncations;
-        let names_dirty = std::mem::take(&mut state.names_dirty);
         drop(state);
 
-        let synced = self.sync_range(from, offset, names_dirty);
+        let synced = self.sync_range(from, offset);
 
         let mut state = self.flush.lock();
         state.running = false;
@@ -105,6 +119,7 @@ impl Log {
     pub(super) fn all_synced(&self) {
         let mut state = self.flush.lock();
         state.recovery_point = state.recovery_point.max(self.log_end_offset());
+        state.indexes_from = Offset::MAX;
     }
 
     /// `flush.ms`: flushes when the last flush is that long ago and there is something to flush.
@@ -144,6 +159,13 @@ impl Log {
         self.flush.lock().names_dirty = true;
     }
 
+    /// The segment at `base` was left for a new one. Its batches may all be on disk; its indexes,
+    /// whose last entries were written just now, are not.
+    pub(super) fn segment_left(&self, base: Offset) {
+        let mut state = self.flush.lock();
+        state.indexes_from = state.indexes_from.min(base);
+    }
+
     /// After a truncation: nothing above `offset` is durable, whatever a running sync believes.
     pub(super) fn lower_recovery_point(&self, offset: Offset, restart: bool) {
         let mut state = self.flush.lock();
@@ -161,14 +183,18 @@ impl Log {
     }
 
     /// Syncs the segments that hold `[from, upto)`; answers up to where everything is durable.
-    fn sync_range(
-        &self,
-        from: Offset,
-        upto: Offset,
-        names_dirty: bool,
-    ) -> Result<Offset, StorageError> {
-        // The end first: all below it lies in segments that the list then has.
+    fn sync_range(&self, from: Offset, upto: Offset) -> Result<Offset, StorageError> {
+        // The end first: all below it lies in segments that the list then has, and in files whose
+        // names were noted. A left segment is noted after the list has the next one.
         let end = self.log_end.load(Ordering::Acquire);
+        let (names_dirty, indexes_from) = {
+            let mut state = self.flush.lock();
+            (
+                std::mem::take(&mut state.names_dirty),
+                std::mem::replace(&mut state.indexes_from, Offset::MAX),
+            )
+        };
+        let from = from.min(indexes_from);
         let segments = self.segments.load_full();
         self.write_epochs(Durable::Yes)?;
         let first = segments
@@ -177,12 +203,15 @@ impl Log {
         let mut synced = end;
         let mut rest = segments.iter().skip(first).peekable();
         while let Some(segment) = rest.next() {
-            if segment.base() >= upto {
-                synced = segment.base();
-                break;
-            }
             // The active segment is recovered after a crash in any case, so its indexes can wait.
             let left = rest.peek().map(|next| next.base());
+            if segment.base() >= upto {
+                synced = segment.base();
+                if left.is_some() {
+                    self.segment_left(segment.base());
+                }
+                break;
+            }
             match segment.sync(left.is_some()) {
                 Ok(()) | Err(StorageError::SegmentDeleted(_)) => {}
                 Err(e) => return Err(e),

@@ -58,6 +58,8 @@ struct Loading {
     producers: Producers,
     epochs: Epochs,
     epochs_on_disk: Epochs,
+    /// The first segment that was recovered; `Offset::MAX` for none.
+    recovered_from: Offset,
 }
 
 impl Log {
@@ -77,6 +79,7 @@ impl Log {
             segments: Vec::with_capacity(files.segments.len().max(1)),
             epochs: Epochs::default(),
             epochs_on_disk: Epochs::default(),
+            recovered_from: Offset::MAX,
             request,
         };
         loading.open_segments(&files)?;
@@ -170,6 +173,7 @@ impl Loading {
     /// Recovers one segment; answers how many bytes had to go.
     fn recover_segment(&mut self, index: usize, segment: &Segment) -> Result<u64, StorageError> {
         info!(partition = %self.request.partition, segment = segment.base(), bytes = segment.size(), "recovering a segment");
+        self.recovered_from = self.recovered_from.min(segment.base());
         let before = self.segments.get(..index).unwrap_or_default();
         if self.producers.end() != segment.base() || index == 0 {
             let rebuild = Rebuild {
@@ -342,7 +346,11 @@ impl Loading {
                 on_disk_synced: request.clean,
                 closed: false,
             }),
-            flush: Mutex::new(FlushState::new(recovery_point, created || !request.clean)),
+            flush: Mutex::new(FlushState::new(
+                recovery_point,
+                self.recovered_from,
+                created || !request.clean || self.recovered_from != Offset::MAX,
+            )),
             flushed: Condvar::new(),
             queued: AtomicBool::new(false),
         })

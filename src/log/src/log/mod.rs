@@ -367,7 +367,7 @@ impl Log {
         let unsynced = hot.active.is_unsynced();
         drop(hot);
         self.write_epochs(Durable::No)?;
-        Ok(snapshot || unsynced || self.recovery_point() < end)
+        Ok(snapshot || unsynced || self.recovery_point_to_checkpoint() < end)
     }
 
     /// The last step of a clean stop. Everything is synced, unless that was done by `synced` for

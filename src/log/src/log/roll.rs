@@ -63,8 +63,10 @@ impl Log {
         let segment = Arc::new(Segment::create(place, now, preallocation(config))?);
         segments.push(Arc::clone(&segment));
         self.segments.store(Arc::new(segments));
+        let left = hot.active.base();
         self.activate(hot, segment, config);
         self.names_changed();
+        self.segment_left(left);
         self.ask_for_background();
         Ok(())
     }

@@ -90,7 +90,7 @@ impl Checkpoint {
 
     fn of(self, log: &Log) -> Option<i64> {
         match self {
-            Checkpoint::RecoveryPoints => Some(log.recovery_point()),
+            Checkpoint::RecoveryPoints => Some(log.recovery_point_to_checkpoint()),
             Checkpoint::LogStarts => log.log_start_to_checkpoint(),
             Checkpoint::HighWatermarks => Some(log.high_watermark()),
         }

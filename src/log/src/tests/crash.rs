@@ -253,3 +253,33 @@ fn power_cut() {
         );
     });
 }
+
+/// When every append is flushed, the batches of a segment are on disk before it is left, and only
+/// its indexes are to be synced. After a power cut nobody would look at them again.
+#[test]
+fn indexes_of_a_left_segment_reach_the_disk() {
+    let root = tempdir();
+    let faults = Arc::new(Faults::new(u64::MAX, Mode::Stop));
+    let disk = Disk::with_faults(root.path().join("logs"), Arc::clone(&faults));
+    let manager = load(disk).unwrap();
+    let log = manager
+        .get_or_create(&partition(), TopicId([7; 16]), config())
+        .unwrap();
+    while log.segment_count() < 2 {
+        log.flush_to(log.log_end_offset()).unwrap();
+        append(&log, &Spec::default());
+    }
+    // Whoever crashed now would recover the first segment.
+    assert_eq!(log.recovery_point(), log.log_end_offset() - 1);
+    assert_eq!(log.recovery_point_to_checkpoint(), 0);
+    log.run_background();
+    assert!(log.recovery_point_to_checkpoint() > 0);
+    let synced = faults.synced_lengths();
+    for kind in ["log", "index", "timeindex"] {
+        let name = format!("topic-0/{:020}.{kind}", 0);
+        let path = root.path().join("logs").join(name);
+        let len = std::fs::metadata(&path).unwrap().len();
+        assert!(len > 0, "{kind}");
+        assert_eq!(synced.get(&path), Some(&len), "{kind}");
+    }
+}
