@@ -101,8 +101,11 @@ impl LogManager {
 /// Looks at a log directory; `None` when it fails.
 fn survey(disk: &Arc<Disk>, shared: &Shared, now: Millis) -> Result<Option<Found>, LogError> {
     let look = || -> Result<_, StorageError> {
-        // From now on a crash is a crash.
+        // From now on a crash is a crash, a power cut too: the mark must not come back.
         let clean = disk.remove(&disk.root().join(CLEAN_MARKER))?;
+        if clean {
+            disk.sync_dir(disk.root())?;
+        }
         let checkpoints = Checkpoints::read(disk)?;
         Ok((clean, checkpoints, disk.list(disk.root())?))
     };

@@ -283,3 +283,14 @@ fn indexes_of_a_left_segment_reach_the_disk() {
         assert_eq!(synced.get(&path), Some(&len), "{kind}");
     }
 }
+
+/// If the mark of a clean stop came back after a power cut, what the cut tore would be trusted.
+#[test]
+fn the_mark_of_a_clean_stop_is_gone_for_good() {
+    let root = tempdir();
+    let dir = root.path().join("logs");
+    load(Disk::new(dir.clone())).unwrap().shutdown(NOW).unwrap();
+    // The removal is the first operation, making it durable the second.
+    let faults = Arc::new(Faults::new(1, Mode::FailOnce));
+    assert!(load(Disk::with_faults(dir, faults)).is_err());
+}
