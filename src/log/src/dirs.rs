@@ -49,7 +49,10 @@ impl LogDirs {
                 }
                 Ok(canonical) => {
                     seen.push(canonical);
-                    DirLock::take(dir)
+                    DirLock::take(dir).and_then(|lock| {
+                        disk.open_root()?;
+                        Ok(lock)
+                    })
                 }
                 Err(e) => Err(LockFailure::Io(e)),
             };

@@ -19,6 +19,9 @@ use crate::faults::{Faults, Verdict};
 pub(crate) struct Disk {
     root: PathBuf,
     failure: OnceLock<String>,
+    /// Open as long as the directory is ours: [`Disk::sync_file_system`] hears only of errors since
+    /// its descriptor was opened.
+    opened: OnceLock<File>,
     #[cfg(test)]
     faults: Option<std::sync::Arc<Faults>>,
 }
@@ -52,6 +55,7 @@ impl Disk {
         Disk {
             root,
             failure: OnceLock::new(),
+            opened: OnceLock::new(),
             #[cfg(test)]
             faults: None,
         }
@@ -67,6 +71,14 @@ impl Disk {
 
     pub(crate) fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// Begins to use the directory, which is there and locked.
+    pub(crate) fn open_root(&self) -> io::Result<()> {
+        let dir = File::open(&self.root)?;
+        // Opened before is just as good.
+        let _ = self.opened.set(dir);
+        Ok(())
     }
 
     /// Why the directory is offline.
@@ -244,8 +256,10 @@ impl Disk {
     #[cfg(target_os = "linux")]
     pub(crate) fn sync_file_system(&self) -> Result<bool, StorageError> {
         self.gated("sync", self.root.as_path(), || {
-            let dir = File::open(&self.root)?;
-            nix::unistd::syncfs(std::os::fd::AsRawFd::as_raw_fd(&dir))?;
+            let Some(dir) = self.opened.get() else {
+                return Ok(false);
+            };
+            nix::unistd::syncfs(std::os::fd::AsRawFd::as_raw_fd(dir))?;
             Ok(true)
         })
     }
