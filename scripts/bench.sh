@@ -6,7 +6,9 @@
 #
 # Sets up what scripts/test.sh sets up, and builds in release mode. Takes about a minute a round.
 set -euo pipefail
-root=$(cd "$(dirname "$(readlink -f "$0")")/.." && pwd)
+# shellcheck source=lib.sh
+. "$(dirname "$(readlink -f "$0")")/lib.sh"
+explain_if_asked "$@"
 "$root/scripts/test.sh" --setup-only
 (cd "$root" && cargo build --release --locked -p broker)
 exec python3 "$root/scripts/bench.py" "$@"

@@ -8,6 +8,19 @@ die() {
   exit 1
 }
 
+# Prints the comment at the top of the script and ends, if one of its arguments asks for help.
+explain_if_asked() { # arguments...
+  local argument
+  for argument in "$@"; do
+    case $argument in
+      -h | --help)
+        sed -n '2,/^[^#]/{s/^# shellcheck.*//;s/^#$//p;s/^# //p}' "$(readlink -f "$0")"
+        exit 0
+        ;;
+    esac
+  done
+}
+
 # The path of a program of ours: in $OTTLA_BIN if that is set, else where a release build puts it.
 program() { # name, package
   local dir=${OTTLA_BIN:-${CARGO_TARGET_DIR:-$root/target}/release}

@@ -9,7 +9,9 @@
 # May be run again: what already runs is left running.
 set -euo pipefail
 
-root=$(cd "$(dirname "$(readlink -f "$0")")/.." && pwd)
+# shellcheck source=lib.sh
+. "$(dirname "$(readlink -f "$0")")/lib.sh"
+explain_if_asked "$@"
 bootstrap=localhost:9092
 zookeeper=localhost:2181
 topic=quickstart

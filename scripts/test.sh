@@ -10,7 +10,9 @@
 # of Debian, npm, PyPI, Go and Maven. Clients are kept below target/clients and made only once.
 set -euo pipefail
 
-root=$(cd "$(dirname "$(readlink -f "$0")")/.." && pwd)
+# shellcheck source=lib.sh
+. "$(dirname "$(readlink -f "$0")")/lib.sh"
+explain_if_asked "$@"
 clients=${OTTLA_TEST_CLIENTS:-$root/target/clients}
 sources=$root/tests/clients
 cd "$root"

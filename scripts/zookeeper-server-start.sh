@@ -7,6 +7,7 @@
 # $KAFKA_HEAP_OPTS another size of the heap. With -daemon it logs as kafka-server-start.sh does.
 # shellcheck source=lib.sh
 . "$(dirname "$(readlink -f "$0")")/lib.sh"
+explain_if_asked "$@"
 
 daemon=false
 name=zookeeper

@@ -3,6 +3,7 @@
 # the signal named by $SIGNAL).
 # shellcheck source=lib.sh
 . "$(dirname "$(readlink -f "$0")")/lib.sh"
+explain_if_asked "$@"
 
 java=$(java_program)
 stop_processes "zookeeper server" "$java " "-Dottla.root=$root -cp"
