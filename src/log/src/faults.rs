@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Condvar, Mutex};
 
 /// What becomes of one operation.
 pub(crate) enum Verdict {
@@ -25,9 +25,12 @@ pub(crate) enum Mode {
     FailOnce,
 }
 
-/// Counts operations and fails the n-th.
+/// Counts operations and fails the n-th; holds syncs up.
 #[derive(Debug)]
-pub(crate) struct Faults(Mutex<State>);
+pub(crate) struct Faults {
+    state: Mutex<State>,
+    changed: Condvar,
+}
 
 #[derive(Debug)]
 struct State {
@@ -35,21 +38,60 @@ struct State {
     at: u64,
     mode: Mode,
     synced: BTreeMap<PathBuf, u64>,
+    /// Syncs of files so far, and whether they have to wait.
+    syncs: u64,
+    held: bool,
 }
 
 impl Faults {
     /// Fails the operation number `at`, counting from 0.
     pub(crate) fn new(at: u64, mode: Mode) -> Faults {
-        Faults(Mutex::new(State {
-            done: 0,
-            at,
-            mode,
-            synced: BTreeMap::new(),
-        }))
+        Faults {
+            state: Mutex::new(State {
+                done: 0,
+                at,
+                mode,
+                synced: BTreeMap::new(),
+                syncs: 0,
+                held: false,
+            }),
+            changed: Condvar::new(),
+        }
+    }
+
+    /// Lets the next operation fail, and no other.
+    pub(crate) fn fail_next(&self) {
+        let mut state = self.state.lock().unwrap();
+        state.at = state.done;
+        state.mode = Mode::FailOnce;
+    }
+
+    /// Holds up syncs of files, or lets them go on.
+    pub(crate) fn hold_syncs(&self, held: bool) {
+        self.state.lock().unwrap().held = held;
+        self.changed.notify_all();
+    }
+
+    /// Waits until so many syncs of files have begun.
+    pub(crate) fn wait_for_syncs(&self, count: u64) {
+        let state = self.state.lock().unwrap();
+        drop(self.changed.wait_while(state, |s| s.syncs < count).unwrap());
+    }
+
+    /// Syncs of files that have begun.
+    pub(crate) fn syncs(&self) -> u64 {
+        self.state.lock().unwrap().syncs
+    }
+
+    pub(crate) fn before_sync(&self) {
+        let mut state = self.state.lock().unwrap();
+        state.syncs += 1;
+        self.changed.notify_all();
+        drop(self.changed.wait_while(state, |s| s.held).unwrap());
     }
 
     pub(crate) fn next(&self) -> Verdict {
-        let mut state = self.0.lock().unwrap();
+        let mut state = self.state.lock().unwrap();
         let number = state.done;
         state.done += 1;
         let error = || io::Error::other("injected");
@@ -64,16 +106,20 @@ impl Faults {
 
     pub(crate) fn synced(&self, file: &File, path: &Path) {
         let len = file.metadata().unwrap().len();
-        self.0.lock().unwrap().synced.insert(path.to_owned(), len);
+        self.state
+            .lock()
+            .unwrap()
+            .synced
+            .insert(path.to_owned(), len);
     }
 
     /// Operations seen so far.
     pub(crate) fn done(&self) -> u64 {
-        self.0.lock().unwrap().done
+        self.state.lock().unwrap().done
     }
 
     /// How long each file was when it was last synced: what a power cut may leave of it.
     pub(crate) fn synced_lengths(&self) -> BTreeMap<PathBuf, u64> {
-        self.0.lock().unwrap().synced.clone()
+        self.state.lock().unwrap().synced.clone()
     }
 }

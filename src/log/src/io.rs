@@ -238,6 +238,10 @@ impl Disk {
         file: &File,
         path: &(impl Named + ?Sized),
     ) -> Result<(), StorageError> {
+        #[cfg(test)]
+        if let Some(faults) = &self.faults {
+            faults.before_sync();
+        }
         self.gated("sync", path, || file.sync_data())?;
         #[cfg(test)]
         if let Some(faults) = &self.faults {

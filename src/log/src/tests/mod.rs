@@ -2,6 +2,7 @@
 
 mod basics;
 mod crash;
+mod flushing;
 mod formats;
 mod hostile;
 mod loading;
