@@ -1,6 +1,6 @@
 //! A little driver for tests: one group, a clock that is moved by hand, appends that end when told.
 
-#![allow(dead_code)]
+#![allow(dead_code, clippy::panic)] // each test file uses its part
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -331,6 +331,7 @@ impl Bench {
     pub(crate) fn reloaded(&self, settings: Settings) -> Bench {
         let mut bench = Bench::with(settings);
         bench.now = self.now;
+        bench.log = self.log.clone();
         for (offset, record) in self.log.iter().enumerate() {
             let offset = offset as i64;
             let value = record.value.as_deref();
