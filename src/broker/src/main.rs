@@ -79,7 +79,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
 async fn serve(config: ServerConfig) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
-    let broker = tokio::select! {
+    let mut broker = tokio::select! {
         biased;
         _ = terminate.recv() => return interrupted("SIGTERM"),
         _ = interrupt.recv() => return interrupted("SIGINT"),
@@ -88,6 +88,11 @@ async fn serve(config: ServerConfig) -> anyhow::Result<()> {
     let name = tokio::select! {
         _ = terminate.recv() => "SIGTERM",
         _ = interrupt.recv() => "SIGINT",
+        () = broker.failed() => {
+            error!("all log directories have failed; stopping, so that other brokers can take over");
+            broker.stop().await?;
+            anyhow::bail!("all log directories have failed");
+        }
     };
     info!(signal = name, "stopping");
     broker.stop().await

@@ -26,6 +26,12 @@ pub(crate) struct Running {
 }
 
 impl Running {
+    /// Returns when the broker cannot go on: all log directories have failed.
+    pub(crate) async fn failed(&mut self) {
+        // A panic of that task is a failure too.
+        let _ = (&mut self.housekeeping).await;
+    }
+
     /// Takes no more requests, answers those it has, puts the logs in order, and leaves ZooKeeper
     /// last, so that nobody takes the registration for free while files are still written.
     pub(crate) async fn stop(self) -> anyhow::Result<()> {

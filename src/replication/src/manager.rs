@@ -11,6 +11,7 @@ use ottla_metadata::{BrokerId, ClusterImage, LeaderEpoch, Millis, TopicPartition
 use ottla_partition::{Event, Rules, StoreOutcome};
 use ottla_records::{AppendRules, Compression, Magic, TargetCompression};
 use tokio::runtime::Handle;
+use tokio::sync::Notify;
 
 use crate::convert::{log_config, millis, record_rules};
 use crate::error::PartitionError;
@@ -82,6 +83,8 @@ pub struct ReplicaManager {
     isr_store: Option<Arc<dyn IsrStore>>,
     runtime: Handle,
     started: Instant,
+    /// Told when no log directory is left.
+    no_dir_left: Notify,
 }
 
 /// What a topic's config means to its replicas.
@@ -118,6 +121,7 @@ impl ReplicaManager {
             isr_store: options.isr_store,
             runtime: Handle::current(),
             started: Instant::now(),
+            no_dir_left: Notify::new(),
         })
     }
 
@@ -213,20 +217,29 @@ impl ReplicaManager {
         }
     }
 
-    /// Keeps logs and replicas in order until dropped: retention, flushes and checkpoints on the
-    /// blocking pool, and the check of who keeps up with the leader.
+    /// Keeps logs and replicas in order: retention, flushes and checkpoints on the blocking pool,
+    /// and the check of who keeps up with the leader. Returns when all log directories have
+    /// failed: the broker is of no use any more, and others can take over only when it is gone.
     pub async fn run(self: Arc<Self>) {
-        tokio::join!(self.keep_logs(), self.watch_lag());
+        tokio::select! {
+            () = self.keep_logs() => {}
+            () = self.watch_lag() => {}
+            () = self.no_dir_left.notified() => {}
+        }
     }
 
     async fn keep_logs(self: &Arc<Self>) {
         loop {
             let manager = Arc::clone(self);
             let housekeeping = self.runtime.spawn_blocking(move || manager.keep_house());
-            let Ok(due) = housekeeping.await else {
-                return; // the runtime is shutting down
+            let pause = match housekeeping.await {
+                Ok(due) => due.saturating_sub(wall_clock()).clamp(100, 60_000),
+                Err(error) if error.is_panic() => {
+                    tracing::error!(%error, "housekeeping of the logs");
+                    60_000
+                }
+                Err(_) => return, // the runtime is shutting down
             };
-            let pause = due.saturating_sub(wall_clock()).clamp(100, 60_000);
             tokio::time::sleep(Duration::from_millis(pause.unsigned_abs())).await;
         }
     }
@@ -234,6 +247,7 @@ impl ReplicaManager {
     /// Housekeeping may raise log start offsets, which the brains must know of.
     fn keep_house(&self) -> Millis {
         let due = self.logs.housekeeping(wall_clock());
+        self.look_for_dirs();
         for replica in self.registry.online() {
             if replica.log.is_offline() {
                 self.take_offline(&replica);
@@ -354,6 +368,13 @@ impl ReplicaManager {
             if replica.log.is_offline() {
                 self.take_offline(&replica);
             }
+        }
+        self.look_for_dirs();
+    }
+
+    fn look_for_dirs(&self) {
+        if self.logs.dirs().paths().is_empty() {
+            self.no_dir_left.notify_one();
         }
     }
 

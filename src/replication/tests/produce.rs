@@ -2,6 +2,7 @@
 
 mod support;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -257,4 +258,7 @@ async fn a_failed_directory_takes_its_replicas_offline_and_nothing_else() {
         again,
         Err(ottla_replication::ReplicaError::Offline)
     ));
+    // It was the only directory: there is nothing left to run for.
+    let end = tokio::time::timeout(Duration::from_secs(60), Arc::clone(&broker.replicas).run());
+    end.await.unwrap();
 }
