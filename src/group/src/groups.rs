@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use indexmap::IndexMap;
 use ottla_metadata::{Millis, Offset, TopicName};
 
 use crate::GroupId;
@@ -34,8 +35,8 @@ pub struct Groups {
     groups: BTreeMap<GroupId, Group>,
     /// Each group's deadline, if it has one.
     deadlines: BTreeSet<(Millis, GroupId)>,
-    /// What has been replayed and not yet become a group.
-    loading: BTreeMap<GroupId, Stored>,
+    /// What has been replayed and not yet become a group, in order of the log.
+    loading: IndexMap<GroupId, Stored>,
 }
 
 impl Groups {
@@ -45,7 +46,7 @@ impl Groups {
             settings,
             groups: BTreeMap::new(),
             deadlines: BTreeSet::new(),
-            loading: BTreeMap::new(),
+            loading: IndexMap::new(),
         }
     }
 
@@ -84,7 +85,11 @@ impl Groups {
     }
 
     fn stored(&mut self, group: &str) -> &mut Stored {
-        self.loading.entry(GroupId::from(group)).or_default()
+        // The id is copied only when it is new.
+        match self.loading.get_index_of(group) {
+            Some(index) => &mut self.loading[index],
+            None => self.loading.entry(GroupId::from(group)).or_default(),
+        }
     }
 
     /// All records are replayed: groups with members become stable, their session timers start.

@@ -1,5 +1,7 @@
 //! Joining and syncing, by all roads.
 
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 mod common;
 
 use common::{Bench, Client, member, settings};

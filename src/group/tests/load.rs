@@ -1,5 +1,7 @@
 //! Taking groups over from the log.
 
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 mod common;
 
 use std::sync::Arc;

@@ -2,7 +2,7 @@
 //! once and can be, generations grow, one assignment counts in a generation, members do not vanish,
 //! and what is acknowledged is in the log.
 
-#![allow(clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 mod common;
 

@@ -1,6 +1,6 @@
 //! Committing, fetching, deleting and forgetting offsets.
 
-#![allow(clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 mod common;
 

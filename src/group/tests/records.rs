@@ -1,5 +1,7 @@
 //! The stored forms, byte by byte, and whatever else may be found in the log.
 
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 use bytes::Bytes;
 use ottla_group::RecordFormats::{self, *};
 use ottla_group::partition_for;

@@ -1,5 +1,7 @@
 //! Static members (KIP-345): coming back, being fenced, and what is stored of it.
 
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 mod common;
 
 use common::{Bench, Client, member};

@@ -1,6 +1,6 @@
 //! A little driver for tests: one group, a clock that is moved by hand, appends that end when told.
 
-#![allow(dead_code, clippy::panic)] // each test file uses its part
+#![allow(dead_code, clippy::panic, clippy::unwrap_used)] // each test file uses its part
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
