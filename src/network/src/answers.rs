@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::task::{Context, Poll};
 
-use ottla_protocol::ResponseBody;
+use ottla_protocol::{Part, ResponseBody};
 
 use crate::budget::{Budget, Charge};
 use crate::error::ConnectionEnd;
@@ -11,6 +11,9 @@ use crate::service::{Answer, PendingAnswer};
 
 /// An idle connection keeps room for so many answers at most.
 const KEPT_SLOTS: usize = 8;
+
+/// With more bytes in answers that wait for an earlier one, no further request is taken.
+const MAX_READY_BYTES: usize = 1024 * 1024;
 
 /// The answers that were not yet handed to the socket.
 #[derive(Default)]
@@ -20,6 +23,8 @@ pub(crate) struct Answers {
     pending: usize,
     /// How many requests wait for their answers without being covered by the budget.
     uncharged: usize,
+    /// Bytes in memory of the answers that are ready.
+    ready_bytes: usize,
 }
 
 struct Slot {
@@ -42,7 +47,10 @@ impl Answers {
 
     /// Whether another request may be taken.
     pub(crate) fn has_room(&self, max_in_flight: usize) -> bool {
-        self.queue.is_empty() || (self.queue.len() < max_in_flight && self.uncharged == 0)
+        self.queue.is_empty()
+            || (self.queue.len() < max_in_flight
+                && self.uncharged == 0
+                && self.ready_bytes <= MAX_READY_BYTES)
     }
 
     /// Queues the answer to a request whose frame of `frame_bytes` was charged `charge`.
@@ -54,7 +62,10 @@ impl Answers {
         budget: &Budget,
     ) {
         let state = match answer {
-            Answer::Now(response) => State::Ready(Some(response)),
+            Answer::Now(response) => {
+                self.ready_bytes += memory(&response);
+                State::Ready(Some(response))
+            }
             Answer::None => State::Ready(None),
             Answer::Close(reason) => State::Close(ConnectionEnd::Service(reason)),
             Answer::Later(future) => {
@@ -88,7 +99,10 @@ impl Answers {
             };
             if let Poll::Ready(response) = future.as_mut().poll(cx) {
                 slot.state = match response {
-                    Some(response) => State::Ready(Some(response)),
+                    Some(response) => {
+                        self.ready_bytes += memory(&response);
+                        State::Ready(Some(response))
+                    }
                     None => State::Close(ConnectionEnd::NoAnswer),
                 };
                 slot.charge = Charge::default();
@@ -108,10 +122,25 @@ impl Answers {
             self.queue = VecDeque::new();
         }
         match state {
-            State::Ready(response) => Some(Ok(response)),
+            State::Ready(response) => {
+                let memory = response.as_ref().map_or(0, memory);
+                self.ready_bytes = self.ready_bytes.saturating_sub(memory);
+                Some(Ok(response))
+            }
             State::Close(end) => Some(Err(end)),
             // Ruled out above.
             State::Pending(_) => None,
         }
     }
+}
+
+/// Bytes of a response that are in memory, as opposed to in files.
+fn memory(response: &ResponseBody) -> usize {
+    let parts = response.parts.iter();
+    parts
+        .map(|part| match part {
+            Part::Bytes(bytes) => bytes.len(),
+            Part::File { .. } => 0,
+        })
+        .sum()
 }

@@ -222,3 +222,32 @@ fn an_address_has_its_own_limit() {
         2,
     );
 }
+
+/// Large answers that wait for an outstanding one are not gathered without bound.
+#[test]
+fn answers_that_wait_for_an_earlier_one_hold_off_further_requests() {
+    let server = Server::start(config());
+    let mut client = server.connect();
+    client.send(0, &[LATER]);
+    server.service.wait_for_calls(1);
+    let body = [&[ECHO][..], &vec![0; 400_000]].concat();
+    let sender = std::thread::spawn({
+        let mut stream = client.0.try_clone().unwrap();
+        move || {
+            for id in 1..=12 {
+                stream.write_all(&frame(id, &body)).unwrap();
+            }
+        }
+    });
+    server.service.wait_for_calls(4);
+    let mut other = server.connect();
+    for id in 100..120 {
+        other.echo(id);
+    }
+    assert_eq!(server.service.calls(), 24);
+    server.service.release(0);
+    for id in 0..=12 {
+        assert_eq!(client.receive().0, id);
+    }
+    sender.join().unwrap();
+}
