@@ -11,6 +11,7 @@ use ottla_metadata::Endpoint;
 use ottla_network::{BoundListener, ListenerSpec, NetworkConfig, default_frame_budget_bytes};
 use tracing::warn;
 
+use crate::limits;
 use crate::session_record::SessionFile;
 
 /// `session_file` keeps the ids of our sessions for the broker that follows on this directory.
@@ -62,7 +63,7 @@ pub(crate) fn listeners(config: &ServerConfig) -> Vec<ListenerSpec> {
 pub(crate) fn network(config: &ServerConfig) -> NetworkConfig {
     let network = &config.network;
     NetworkConfig {
-        max_connections: network.max_connections,
+        max_connections: network.max_connections.min(limits::most_connections()),
         max_connections_per_ip: network.max_connections_per_ip,
         max_connections_per_ip_overrides: addresses(&network.max_connections_per_ip_overrides),
         max_idle: network.connections_max_idle,
