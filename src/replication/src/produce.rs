@@ -188,6 +188,10 @@ impl Produce<'_> {
         if state.flush.admits(log_end) {
             aftermath = replica.step(&mut state, now, Event::Appended { log_end });
         }
+        let watermark = state.brain.high_watermark();
+        if state.readers.is_behind(watermark) {
+            state.readers.committed(watermark);
+        }
         let required = appended.last_offset.saturating_add(1);
         let committed = match self.options.acks {
             RequiredAcks::None | RequiredAcks::Leader => Some(Ok(())),

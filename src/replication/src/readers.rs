@@ -102,6 +102,14 @@ impl Readers {
             .retain(|r| r.bound != ReadBound::LogEnd || !r.wake.grow(bytes));
     }
 
+    /// Whether a set below the watermark is still counted as unseen: its append was told of after
+    /// that of a later one, which moved the watermark.
+    pub(crate) fn is_behind(&self, watermark: Offset) -> bool {
+        self.unseen
+            .front()
+            .is_some_and(|(end, _)| *end <= watermark)
+    }
+
     /// The watermark rose to `offset`.
     pub(crate) fn committed(&mut self, offset: Offset) {
         let mut bytes = 0;
@@ -130,5 +138,24 @@ impl Readers {
     /// The role changed: readers begin anew, and what was unseen may be cut off.
     pub(crate) fn forget_unseen(&mut self) {
         self.unseen.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sets_that_are_told_of_out_of_order_are_all_counted() {
+        let mut readers = Readers::default();
+        let wake = Arc::new(FetchWake::new(100));
+        readers.enter(ReadBound::HighWatermark, Arc::clone(&wake));
+        readers.appended(20, 60);
+        readers.committed(20);
+        assert!(!wake.has_enough());
+        readers.appended(10, 60);
+        assert!(readers.is_behind(20));
+        readers.committed(20);
+        assert!(wake.has_enough());
     }
 }
