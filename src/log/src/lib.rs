@@ -26,6 +26,7 @@
 
 mod answers;
 mod background;
+mod boot;
 mod checkpoint;
 mod clock;
 mod config;

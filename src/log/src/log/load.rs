@@ -36,6 +36,8 @@ pub(crate) struct LoadRequest {
     pub(crate) config: Arc<LogConfig>,
     /// The last stop was clean: the files are as they should be.
     pub(crate) clean: bool,
+    /// The machine went down since the directory was used: what was not synced may be gone.
+    pub(crate) rebooted: bool,
     pub(crate) recovery_point: Offset,
     pub(crate) log_start: Offset,
     pub(crate) high_watermark: Offset,
@@ -161,9 +163,9 @@ impl Loading {
                 warn!(partition = %self.request.partition, segment = segment.base(), "an index is missing or damaged, the segment is recovered");
             }
             let cut = self.recover_segment(index, &segment)?;
+            let was_unflushed = index >= unflushed;
             index += 1;
-            self.tell_of_hole(index);
-            if cut > 0 && index >= unflushed {
+            if was_unflushed && (cut > 0 || self.is_hole_before(index)) {
                 self.drop_segments_from(index)?;
             }
         }
@@ -172,7 +174,9 @@ impl Loading {
 
     /// Recovers one segment; answers how many bytes had to go.
     fn recover_segment(&mut self, index: usize, segment: &Segment) -> Result<u64, StorageError> {
-        info!(partition = %self.request.partition, segment = segment.base(), bytes = segment.size(), "recovering a segment");
+        if segment.size() > 0 {
+            info!(partition = %self.request.partition, segment = segment.base(), bytes = segment.size(), "recovering a segment");
+        }
         self.recovered_from = self.recovered_from.min(segment.base());
         let before = self.segments.get(..index).unwrap_or_default();
         if self.producers.end() != segment.base() || index == 0 {
@@ -196,16 +200,24 @@ impl Loading {
         Ok(cut)
     }
 
-    /// After a power cut a segment may have lost its end although a later one is there. Kafka keeps
-    /// what is there, and so do we; compaction leaves the same picture.
-    fn tell_of_hole(&self, next: usize) {
-        let compacted = self.request.config.cleanup_policy.compact;
+    /// Whether a segment has lost its end although a later one is there, as a power cut may leave
+    /// them. Where the cut goes through a batch, Kafka drops what follows; where it happens to fall
+    /// between two batches, Kafka keeps it, and a replica in sync then lacks records that nobody
+    /// sends it again. We drop it in both cases. A log that was compacted once, or replicated from
+    /// one, has holes by right; what is older than the last seconds is flushed, and not asked.
+    fn is_hole_before(&self, next: usize) -> bool {
         let end = self.producers.end();
-        if let Some(next) = self.segments.get(next).map(|s| s.base()) {
-            if next > end && !compacted {
-                error!(partition = %self.request.partition, from = end, to = next, "records are missing between two segments");
-            }
+        let Some(next) = self.segments.get(next).map(|s| s.base()) else {
+            return false;
+        };
+        let compacted = self.request.config.cleanup_policy.compact;
+        let hole = next > end && self.request.rebooted && !compacted;
+        // Without a recovery point everything is recovered, old segments too.
+        if hole && self.request.recovery_point > 0 {
+            error!(partition = %self.request.partition, from = end, to = next, "the machine went down and records are missing between two segments");
+            return true;
         }
+        false
     }
 
     fn drop_segments_from(&mut self, index: usize) -> Result<(), StorageError> {

@@ -15,6 +15,7 @@ use super::checkpoints::{Checkpoints, Written};
 use super::housekeeping::Schedule;
 use super::shutdown::CLEAN_MARKER;
 use crate::background::Background;
+use crate::boot;
 use crate::config::{LogConfig, LogManagerConfig};
 use crate::dirs::LogDirs;
 use crate::error::{LogError, StorageError};
@@ -28,6 +29,7 @@ use crate::trash::Trash;
 struct Found {
     disk: Arc<Disk>,
     clean: bool,
+    rebooted: bool,
     checkpoints: Checkpoints,
     replicas: Vec<TopicPartition>,
 }
@@ -106,10 +108,11 @@ fn survey(disk: &Arc<Disk>, shared: &Shared, now: Millis) -> Result<Option<Found
         if clean {
             disk.sync_dir(disk.root())?;
         }
+        let rebooted = boot::rebooted(disk)?;
         let checkpoints = Checkpoints::read(disk)?;
-        Ok((clean, checkpoints, disk.list(disk.root())?))
+        Ok((clean, rebooted, checkpoints, disk.list(disk.root())?))
     };
-    let Ok((clean, checkpoints, listed)) = look() else {
+    let Ok((clean, rebooted, checkpoints, listed)) = look() else {
         return Ok(None);
     };
     let mut replicas = Vec::new();
@@ -137,6 +140,7 @@ fn survey(disk: &Arc<Disk>, shared: &Shared, now: Millis) -> Result<Option<Found
     Ok(Some(Found {
         disk: Arc::clone(disk),
         clean,
+        rebooted,
         checkpoints,
         replicas,
     }))
@@ -187,6 +191,7 @@ fn load_dir(
                 shared: Arc::clone(shared),
                 config: config_of(&partition.topic),
                 clean: dir.clean,
+                rebooted: dir.rebooted,
                 recovery_point: of(&dir.checkpoints.recovery_points),
                 log_start: of(&dir.checkpoints.log_starts),
                 high_watermark: of(&dir.checkpoints.high_watermarks),

@@ -101,6 +101,7 @@ impl LogManager {
                 shared: Arc::clone(&self.shared),
                 config: Arc::clone(&config),
                 clean: true,
+                rebooted: false,
                 recovery_point: 0,
                 log_start: 0,
                 high_watermark: 0,

@@ -233,8 +233,9 @@ fn power_cut() {
                 file.set_len(kept).unwrap();
             }
         }
-        // Above what was flushed, a power cut may leave a later segment without the end of the one
-        // before, as in Kafka; recovery says so in the log.
+        std::fs::write(dir.join(crate::boot::FILE_NAME), "another").unwrap();
+        // Above what was flushed, and as long as no recovery point was stored, a power cut may leave
+        // a later segment without the end of the one before, as in Kafka.
         let flushed = promised.flushed;
         check_with(
             dir,
@@ -293,4 +294,55 @@ fn the_mark_of_a_clean_stop_is_gone_for_good() {
     // The removal is the first operation, making it durable the second.
     let faults = Arc::new(Faults::new(1, Mode::FailOnce));
     assert!(load(Disk::with_faults(dir, faults)).is_err());
+}
+
+/// A power cut takes the end of a segment and leaves the next one.
+#[test]
+fn what_follows_a_hole_is_dropped() {
+    /// What became of the log: cut at the hole or not.
+    fn check(compact: bool, stored: bool, rebooted: bool) -> bool {
+        let mut fixture = Fixture::new(LogConfig {
+            cleanup_policy: crate::CleanupPolicy {
+                delete: !compact,
+                compact,
+            },
+            ..(*config()).clone()
+        });
+        fixture.manager().stop_background();
+        let log = fixture.log();
+        append(&log, &Spec::default());
+        log.flush_to(1).unwrap();
+        if stored {
+            fixture.manager().housekeeping(NOW + 60_000);
+        }
+        while log.segment_count() < 3 {
+            append(&log, &Spec::default());
+        }
+        let end = log.log_end_offset();
+        let first = fixture.replica_dir().join(format!("{:020}.log", 0));
+        let file = std::fs::OpenOptions::new().write(true).open(first).unwrap();
+        let batch = batch_bytes(&Spec::default(), 0, 0).len() as u64;
+        file.set_len(batch * 4).unwrap();
+        if rebooted {
+            std::fs::write(fixture.dir().join(crate::boot::FILE_NAME), "another").unwrap();
+        }
+        drop(log);
+        fixture.crash();
+        let log = fixture.log();
+        let found = log.log_end_offset();
+        assert!(found == 4 || found == end, "{found}");
+        append(&log, &Spec::default());
+        found == 4
+    }
+    assert!(check(false, true, true));
+    for (compact, stored, rebooted) in [
+        (true, true, true),
+        (false, false, true),
+        (false, true, false),
+    ] {
+        assert!(
+            !check(compact, stored, rebooted),
+            "{compact} {stored} {rebooted}"
+        );
+    }
 }
