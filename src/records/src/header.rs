@@ -183,19 +183,22 @@ impl BatchHeader {
 
     /// Producer fields, if the batch has a producer id.
     pub fn producer(&self) -> Option<ProducerInfo> {
-        if self.producer_id <= NO_PRODUCER_ID {
-            return None;
-        }
+        (self.producer_id > NO_PRODUCER_ID).then(|| self.producer_fields())
+    }
+
+    /// Producer fields as they are written, with or without a producer id: some clients number
+    /// their records all the same. -1 in v0 and v1.
+    pub fn producer_fields(&self) -> ProducerInfo {
         let last_sequence = match self.base_sequence {
             NO_SEQUENCE => NO_SEQUENCE,
             base => increment_sequence(base, self.last_offset_delta),
         };
-        Some(ProducerInfo {
+        ProducerInfo {
             id: self.producer_id,
             epoch: self.producer_epoch,
             base_sequence: self.base_sequence,
             last_sequence,
-        })
+        }
     }
 
     /// `baseSequence`; -1 in v0 and v1 and without idempotence.

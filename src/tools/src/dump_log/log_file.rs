@@ -60,7 +60,7 @@ fn write_batch(out: &mut dyn Write, entry: &Entry) -> Result<()> {
     let header = &entry.header;
     match header.magic() {
         Magic::V2 => {
-            let producer = header.producer();
+            let producer = header.producer_fields();
             let horizon = header
                 .delete_horizon_ms()
                 .map_or("OptionalLong.empty".to_owned(), |ms| {
@@ -73,10 +73,10 @@ fn write_batch(out: &mut dyn Write, entry: &Entry) -> Result<()> {
                 header.base_offset().unwrap_or(-1),
                 header.last_offset(),
                 header.record_count().unwrap_or(-1),
-                producer.map_or(-1, |p| p.base_sequence),
-                producer.map_or(-1, |p| p.last_sequence),
-                producer.map_or(-1, |p| p.id),
-                producer.map_or(-1, |p| p.epoch),
+                producer.base_sequence,
+                producer.last_sequence,
+                producer.id,
+                producer.epoch,
                 header.leader_epoch(),
                 header.is_transactional(),
                 header.is_control(),
