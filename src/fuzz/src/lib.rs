@@ -10,6 +10,7 @@
 mod batches;
 pub mod config_properties;
 pub mod config_toml;
+pub mod group_records;
 pub mod log_directory;
 pub mod log_open;
 mod mutator;
@@ -52,6 +53,7 @@ macro_rules! targets {
 targets! {
     config_properties: 3000,
     config_toml: 3000,
+    group_records: 5000,
     log_directory: 150,
     log_open: 300,
     protocol_fetch: 5000,

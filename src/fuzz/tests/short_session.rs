@@ -38,6 +38,7 @@ macro_rules! short_session {
 short_session! {
     config_properties
     config_toml
+    group_records
     log_directory
     log_open
     protocol_fetch
