@@ -19,8 +19,7 @@ pub fn run(input: &[u8]) {
     let mut groups = Groups::new(Arc::new(Settings::default()));
     let mut rest = input;
     let mut offset = 0;
-    while let Some((key, value, next)) = record(rest) {
-        rest = next;
+    while let Some((key, value)) = record(&mut rest) {
         read_again(key, value.unwrap_or_default());
         let _ = groups.replay(offset, key, value);
         offset += 1;
@@ -41,17 +40,19 @@ pub fn run(input: &[u8]) {
     );
 }
 
-fn record(input: &[u8]) -> Option<(&[u8], Option<&[u8]>, &[u8])> {
+/// Takes the next record off the input.
+fn record<'a>(input: &mut &'a [u8]) -> Option<(&'a [u8], Option<&'a [u8]>)> {
     let ([length], rest) = input.split_first_chunk::<1>()?;
     let (key, rest) = rest.split_at_checked(usize::from(*length))?;
     let (length, rest) = rest.split_first_chunk::<2>()?;
-    match u16::from_be_bytes(*length) {
-        u16::MAX => Some((key, None, rest)),
-        length => {
-            let (value, rest) = rest.split_at_checked(usize::from(length))?;
-            Some((key, Some(value), rest))
-        }
+    let length = u16::from_be_bytes(*length);
+    if length == u16::MAX {
+        *input = rest;
+        return Some((key, None));
     }
+    let (value, rest) = rest.split_at_checked(usize::from(length))?;
+    *input = rest;
+    Some((key, Some(value)))
 }
 
 fn read_again(key: &[u8], value: &[u8]) {
