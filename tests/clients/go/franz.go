@@ -3,6 +3,8 @@ package main
 import (
 	"bufio"
 	"context"
+	"fmt"
+	"os"
 	"strings"
 	"time"
 
@@ -62,16 +64,49 @@ func franzConsume(brokers, topic string, partition int32, count int, out *bufio.
 			if seen++; seen > count {
 				return
 			}
-			timestamp := m.Timestamp.UnixMilli()
-			r := record{Partition: &m.Partition, Offset: &m.Offset, Key: text(m.Key), Value: text(m.Value), Timestamp: &timestamp}
-			if len(m.Headers) > 0 {
-				r.Headers = map[string]string{}
-				for _, h := range m.Headers {
-					r.Headers[h.Key] = string(h.Value)
-				}
-			}
-			printRecord(out, r)
+			printRecord(out, franzRecord(m))
 		})
 	}
 	client.Close()
+}
+
+func franzRecord(m *kgo.Record) record {
+	timestamp := m.Timestamp.UnixMilli()
+	r := record{Partition: &m.Partition, Offset: &m.Offset, Key: text(m.Key), Value: text(m.Value), Timestamp: &timestamp}
+	if len(m.Headers) > 0 {
+		r.Headers = map[string]string{}
+		for _, h := range m.Headers {
+			r.Headers[h.Key] = string(h.Value)
+		}
+	}
+	return r
+}
+
+func franzGroup(stop context.Context, brokers, topic, name string, count int) {
+	client, err := kgo.NewClient(
+		kgo.SeedBrokers(strings.Split(brokers, ",")...),
+		kgo.ClientID("franz-go"),
+		kgo.ConsumerGroup(name),
+		kgo.ConsumeTopics(topic),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
+		kgo.SessionTimeout(6*time.Second),
+		kgo.HeartbeatInterval(500*time.Millisecond),
+		kgo.DisableAutoCommit(),
+		kgo.BlockRebalanceOnPoll(),
+	)
+	fail(err)
+	out := bufio.NewWriter(os.Stdout)
+	for left := count; left > 0 && stop.Err() == nil; client.AllowRebalance() {
+		fetches := client.PollRecords(stop, min(left, 20))
+		fetches.EachRecord(func(m *kgo.Record) {
+			printRecord(out, franzRecord(m))
+			left--
+		})
+		fail(out.Flush())
+		if err := client.CommitUncommittedOffsets(context.Background()); err != nil {
+			// The partitions have moved: others read these records again.
+			fmt.Fprintln(os.Stderr, "franz:", err)
+		}
+	}
+	client.CloseAllowingRebalance()
 }

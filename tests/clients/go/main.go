@@ -3,10 +3,13 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
+	"os/signal"
 	"strconv"
+	"syscall"
 )
 
 // record is one line of the contract. Absent fields were not sent or cannot be told by the client.
@@ -21,7 +24,7 @@ type record struct {
 
 func main() {
 	if len(os.Args) < 5 {
-		fail(fmt.Errorf("usage: clients sarama:VERSION|franz produce BROKERS TOPIC FILE | consume BROKERS TOPIC PARTITION COUNT"))
+		fail(fmt.Errorf("usage: clients sarama:VERSION|franz produce BROKERS TOPIC FILE | consume BROKERS TOPIC PARTITION COUNT | group BROKERS TOPIC GROUP COUNT"))
 	}
 	client, verb, brokers, topic := os.Args[1], os.Args[2], os.Args[3], os.Args[4]
 	switch verb {
@@ -48,6 +51,15 @@ func main() {
 			saramaConsume(client, brokers, topic, int32(partition), count, out)
 		}
 		fail(out.Flush())
+	case "group":
+		count, err := strconv.Atoi(os.Args[6])
+		fail(err)
+		stop, _ := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+		if client == "franz" {
+			franzGroup(stop, brokers, topic, os.Args[5], count)
+		} else {
+			saramaGroup(stop, client, brokers, topic, os.Args[5], count)
+		}
 	default:
 		fail(fmt.Errorf("unknown verb %q", verb))
 	}

@@ -2,7 +2,11 @@ package main
 
 import (
 	"bufio"
+	"context"
+	"fmt"
+	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/IBM/sarama"
@@ -56,6 +60,21 @@ func saramaProduce(client, brokers, topic string, records []record, compression 
 	fail(producer.Close())
 }
 
+func saramaRecord(config *sarama.Config, m *sarama.ConsumerMessage) record {
+	r := record{Partition: &m.Partition, Offset: &m.Offset, Key: text(m.Key), Value: text(m.Value)}
+	if config.Version.IsAtLeast(sarama.V0_10_0_0) {
+		timestamp := m.Timestamp.UnixMilli()
+		r.Timestamp = &timestamp
+	}
+	if len(m.Headers) > 0 {
+		r.Headers = map[string]string{}
+		for _, h := range m.Headers {
+			r.Headers[string(h.Key)] = string(h.Value)
+		}
+	}
+	return r
+}
+
 func saramaConsume(client, brokers, topic string, partition int32, count int, out *bufio.Writer) {
 	config := saramaConfig(client)
 	config.Consumer.Return.Errors = true
@@ -66,22 +85,74 @@ func saramaConsume(client, brokers, topic string, partition int32, count int, ou
 	for i := 0; i < count; i++ {
 		select {
 		case m := <-messages.Messages():
-			r := record{Partition: &m.Partition, Offset: &m.Offset, Key: text(m.Key), Value: text(m.Value)}
-			if config.Version.IsAtLeast(sarama.V0_10_0_0) {
-				timestamp := m.Timestamp.UnixMilli()
-				r.Timestamp = &timestamp
-			}
-			if len(m.Headers) > 0 {
-				r.Headers = map[string]string{}
-				for _, h := range m.Headers {
-					r.Headers[string(h.Key)] = string(h.Value)
-				}
-			}
-			printRecord(out, r)
+			printRecord(out, saramaRecord(config, m))
 		case err := <-messages.Errors():
 			fail(err)
 		}
 	}
 	fail(messages.Close())
 	fail(consumer.Close())
+}
+
+// saramaMember prints and commits what it is given, until it has seen enough.
+type saramaMember struct {
+	config *sarama.Config
+	mutex  sync.Mutex
+	left   int
+	out    *bufio.Writer
+	done   context.CancelFunc
+}
+
+func (*saramaMember) Setup(sarama.ConsumerGroupSession) error   { return nil }
+func (*saramaMember) Cleanup(sarama.ConsumerGroupSession) error { return nil }
+
+func (member *saramaMember) ConsumeClaim(session sarama.ConsumerGroupSession, claim sarama.ConsumerGroupClaim) error {
+	for {
+		select {
+		case m, open := <-claim.Messages():
+			if !open {
+				return nil
+			}
+			if !member.take(session, m) {
+				return nil
+			}
+		case <-session.Context().Done():
+			return nil
+		}
+	}
+}
+
+func (member *saramaMember) take(session sarama.ConsumerGroupSession, m *sarama.ConsumerMessage) bool {
+	member.mutex.Lock()
+	defer member.mutex.Unlock()
+	if member.left <= 0 {
+		return false
+	}
+	printRecord(member.out, saramaRecord(member.config, m))
+	fail(member.out.Flush())
+	session.MarkMessage(m, "")
+	if member.left--; member.left == 0 {
+		member.done()
+	}
+	return true
+}
+
+func saramaGroup(stop context.Context, client, brokers, topic, name string, count int) {
+	config := saramaConfig(client)
+	config.Consumer.Offsets.Initial = sarama.OffsetOldest
+	config.Consumer.Offsets.AutoCommit.Interval = 200 * time.Millisecond
+	config.Consumer.Group.Session.Timeout = 6 * time.Second
+	config.Consumer.Group.Heartbeat.Interval = 500 * time.Millisecond
+	group, err := sarama.NewConsumerGroup(strings.Split(brokers, ","), name, config)
+	fail(err)
+	stop, done := context.WithCancel(stop)
+	member := &saramaMember{config: config, left: count, out: bufio.NewWriter(os.Stdout), done: done}
+	for stop.Err() == nil {
+		// A round ends with every rebalance; while the coordinator is away there is none.
+		if err := group.Consume(stop, []string{topic}, member); err != nil {
+			fmt.Fprintln(os.Stderr, "sarama:", err)
+			time.Sleep(200 * time.Millisecond)
+		}
+	}
+	fail(group.Close())
 }

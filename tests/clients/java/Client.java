@@ -8,16 +8,22 @@ import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
 import java.util.Properties;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import org.apache.kafka.clients.consumer.CommitFailedException;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.errors.RebalanceInProgressException;
+import org.apache.kafka.common.errors.WakeupException;
 import org.apache.kafka.common.header.Header;
 import org.apache.kafka.common.serialization.StringDeserializer;
 import org.apache.kafka.common.serialization.StringSerializer;
@@ -29,6 +35,8 @@ public class Client {
     public static void main(String[] args) throws Exception {
         if (args[0].equals("produce")) {
             produce(args[1], args[2], Path.of(args[3]), args.length > 4 ? args[4] : "none");
+        } else if (args[0].equals("group")) {
+            group(args[1], args[2], args[3], Integer.parseInt(args[4]), args.length > 5 ? args[5] : "");
         } else {
             consume(args[1], args[2], Integer.parseInt(args[3]), Integer.parseInt(args[4]));
         }
@@ -82,23 +90,78 @@ public class Client {
                     if (left-- <= 0) {
                         break;
                     }
-                    ObjectNode line = JSON.createObjectNode();
-                    line.put("partition", record.partition());
-                    line.put("offset", record.offset());
-                    line.put("key", record.key());
-                    line.put("value", record.value());
-                    line.put("timestamp", record.timestamp());
-                    ObjectNode headers = JSON.createObjectNode();
-                    for (Header header : record.headers()) {
-                        headers.put(header.key(), new String(header.value(), StandardCharsets.UTF_8));
-                    }
-                    if (!headers.isEmpty()) {
-                        line.set("headers", headers);
-                    }
-                    out.println(line);
+                    out.println(line(record));
                 }
             }
         }
         out.flush();
+    }
+
+    private static ObjectNode line(ConsumerRecord<String, String> record) {
+        ObjectNode line = JSON.createObjectNode();
+        line.put("partition", record.partition());
+        line.put("offset", record.offset());
+        line.put("key", record.key());
+        line.put("value", record.value());
+        line.put("timestamp", record.timestamp());
+        ObjectNode headers = JSON.createObjectNode();
+        for (Header header : record.headers()) {
+            headers.put(header.key(), new String(header.value(), StandardCharsets.UTF_8));
+        }
+        if (!headers.isEmpty()) {
+            line.set("headers", headers);
+        }
+        return line;
+    }
+
+    /** OPTIONS: further properties of the consumer, as key=value with commas between them. */
+    private static void group(String brokers, String topic, String group, int count, String options) throws Exception {
+        Properties config = new Properties();
+        config.put("bootstrap.servers", brokers);
+        config.put("group.id", group);
+        config.put("enable.auto.commit", "false");
+        config.put("auto.offset.reset", "earliest");
+        config.put("session.timeout.ms", "6000");
+        config.put("heartbeat.interval.ms", "500");
+        config.put("max.poll.records", "20");
+        config.put("metadata.max.age.ms", "5000");
+        for (String option : options.split(",")) {
+            if (option.contains("=")) {
+                config.put(option.split("=", 2)[0], option.split("=", 2)[1]);
+            }
+        }
+        PrintStream out = new PrintStream(System.out, true, StandardCharsets.UTF_8);
+        KafkaConsumer<String, String> consumer =
+                new KafkaConsumer<>(config, new StringDeserializer(), new StringDeserializer());
+        AtomicBoolean stopped = new AtomicBoolean();
+        CountDownLatch ended = new CountDownLatch(1);
+        Runtime.getRuntime().addShutdownHook(new Thread(() -> {
+            stopped.set(true);
+            consumer.wakeup();
+            try {
+                ended.await(10, TimeUnit.SECONDS);
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+            }
+        }));
+        try {
+            consumer.subscribe(List.of(topic));
+            for (int left = count; left > 0 && !stopped.get(); ) {
+                for (ConsumerRecord<String, String> record : consumer.poll(Duration.ofMillis(200))) {
+                    out.println(line(record));
+                    left--;
+                }
+                try {
+                    consumer.commitSync();
+                } catch (CommitFailedException | RebalanceInProgressException e) {
+                    // The partitions have moved, or are about to: others read these records again.
+                }
+            }
+        } catch (WakeupException e) {
+            // SIGTERM
+        } finally {
+            consumer.close();
+            ended.countDown();
+        }
     }
 }

@@ -54,9 +54,7 @@ function kafkaNodeConsume (partition, count) {
   consumer.on('error', fail);
   consumer.on('message', m => {
     if (left-- <= 0) return;
-    const record = { partition: m.partition, offset: m.offset, key: m.key === '' ? null : m.key, value: m.value };
-    if (m.timestamp) record.timestamp = new Date(m.timestamp).getTime();
-    print(record);
+    print(kafkaNodeRecord(m));
     if (left === 0) consumer.close(false, () => process.exit(0));
   });
 }
@@ -83,7 +81,77 @@ async function kafkajsProduce (path, compression) {
   await producer.disconnect();
 }
 
+// Prints and counts; true when it was the last one wanted.
+function counter (count) {
+  let left = count;
+  return record => {
+    if (left <= 0) return false;
+    print(record);
+    return --left === 0;
+  };
+}
+
+function kafkaNodeRecord (m) {
+  const record = { partition: m.partition, offset: m.offset, key: m.key === '' ? null : m.key, value: m.value };
+  if (m.timestamp) record.timestamp = new Date(m.timestamp).getTime();
+  return record;
+}
+
+// Commits what it has printed when it leaves, and every 200 ms before.
+function kafkaNodeGroup (groupId, count) {
+  const kafka = require('kafka-node');
+  const group = new kafka.ConsumerGroup({
+    kafkaHost: brokers, groupId, fromOffset: 'earliest', commitOffsetsOnFirstJoin: true, sessionTimeout: 6000,
+    heartbeatInterval: 500, autoCommit: true, autoCommitIntervalMs: 200, encoding: 'utf8', keyEncoding: 'utf8'
+  }, [topic]);
+  const done = counter(count);
+  const leave = () => group.close(true, () => process.exit(0));
+  process.on('SIGTERM', leave);
+  group.on('error', error => console.error('kafka-node:', error));
+  group.on('message', m => { if (done(kafkaNodeRecord(m))) leave(); });
+}
+
+// The consumer of kafka-node's README: no membership, offsets committed by itself.
+function kafkaNodeAutoCommit (groupId, count) {
+  const kafka = require('kafka-node');
+  const kafkaClient = new kafka.KafkaClient({ kafkaHost: brokers });
+  const consumer = new kafka.Consumer(kafkaClient, [{ topic, partition: 0 }],
+    { groupId, autoCommit: true, autoCommitIntervalMs: 200, encoding: 'utf8', keyEncoding: 'utf8' });
+  const done = counter(count);
+  const leave = () => consumer.close(true, () => process.exit(0));
+  process.on('SIGTERM', leave);
+  consumer.on('error', fail);
+  consumer.on('message', m => { if (done(kafkaNodeRecord(m))) leave(); });
+}
+
+async function kafkajsGroup (groupId, count) {
+  const { Kafka, logLevel } = require('kafkajs');
+  const kafka = new Kafka({ clientId: 'kafkajs', brokers: brokers.split(','), logLevel: logLevel.NOTHING,
+    retry: { retries: 30, maxRetryTime: 1000 } });
+  const consumer = kafka.consumer({ groupId, sessionTimeout: 6000, heartbeatInterval: 500, maxWaitTimeInMs: 200 });
+  const done = counter(count);
+  const leave = async () => { await consumer.disconnect(); process.exit(0); };
+  process.on('SIGTERM', leave);
+  await consumer.connect();
+  await consumer.subscribe({ topics: [topic], fromBeginning: true });
+  await consumer.run({
+    autoCommitThreshold: 1,
+    eachMessage: async ({ partition, message }) => {
+      const text = bytes => bytes === null ? null : bytes.toString();
+      const headers = Object.entries(message.headers || {}).map(([name, value]) => [name, value.toString()]);
+      const record = { partition, offset: Number(message.offset), key: text(message.key), value: text(message.value),
+        timestamp: Number(message.timestamp) };
+      if (headers.length) record.headers = Object.fromEntries(headers);
+      // Not from within the handler, which the disconnection waits for.
+      if (done(record)) setTimeout(leave, 0);
+    }
+  });
+}
+
 if (client.startsWith('kafka-node') && verb === 'produce') kafkaNodeProduce(client === 'kafka-node-high-level', ...rest);
 else if (client === 'kafka-node' && verb === 'consume') kafkaNodeConsume(Number(rest[0]), Number(rest[1]));
 else if (client === 'kafkajs' && verb === 'produce') kafkajsProduce(...rest);
+else if (client === 'kafka-node' && verb === 'group') kafkaNodeGroup(rest[0], Number(rest[1]));
+else if (client === 'kafka-node-auto-commit' && verb === 'group') kafkaNodeAutoCommit(rest[0], Number(rest[1]));
+else if (client === 'kafkajs' && verb === 'group') kafkajsGroup(rest[0], Number(rest[1]));
 else fail(`no such client and verb: ${client} ${verb}`);

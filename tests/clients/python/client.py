@@ -1,8 +1,10 @@
 """kafka-python behind the contract of tests/clients/README.md."""
 import json
+import signal
 import sys
 
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.errors import CommitFailedError
 
 
 def produce(brokers, topic, path, compression="none"):
@@ -30,6 +32,19 @@ def produce(brokers, topic, path, compression="none"):
     producer.close()
 
 
+def line_of(m):
+    record = {
+        "partition": m.partition,
+        "offset": m.offset,
+        "key": None if m.key is None else m.key.decode(),
+        "value": None if m.value is None else m.value.decode(),
+        "timestamp": m.timestamp,
+    }
+    if m.headers:
+        record["headers"] = {k: v.decode() for k, v in m.headers}
+    return json.dumps(record)
+
+
 def consume(brokers, topic, partition, count):
     consumer = KafkaConsumer(
         bootstrap_servers=brokers,
@@ -43,19 +58,36 @@ def consume(brokers, topic, partition, count):
     while left:
         for messages in consumer.poll(timeout_ms=1000).values():
             for m in messages[:left]:
-                record = {
-                    "partition": m.partition,
-                    "offset": m.offset,
-                    "key": None if m.key is None else m.key.decode(),
-                    "value": None if m.value is None else m.value.decode(),
-                    "timestamp": m.timestamp,
-                }
-                if m.headers:
-                    record["headers"] = {k: v.decode() for k, v in m.headers}
-                print(json.dumps(record))
+                print(line_of(m))
                 left -= 1
     consumer.close()
 
 
+def group(brokers, topic, group_id, count):
+    stopped = []
+    signal.signal(signal.SIGTERM, lambda *_: stopped.append(True))
+    consumer = KafkaConsumer(
+        topic,
+        bootstrap_servers=brokers,
+        group_id=group_id,
+        auto_offset_reset="earliest",
+        enable_auto_commit=False,
+        session_timeout_ms=6000,
+        heartbeat_interval_ms=500,
+        metadata_max_age_ms=5000,
+    )
+    left = int(count)
+    while left > 0 and not stopped:
+        for messages in consumer.poll(timeout_ms=200, max_records=min(left, 20)).values():
+            for m in messages:
+                print(line_of(m), flush=True)
+                left -= 1
+        try:
+            consumer.commit()
+        except CommitFailedError:
+            pass  # the partitions have moved: others read these records again
+    consumer.close()
+
+
 if __name__ == "__main__":
-    {"produce": produce, "consume": consume}[sys.argv[1]](*sys.argv[2:])
+    {"produce": produce, "consume": consume, "group": group}[sys.argv[1]](*sys.argv[2:])
