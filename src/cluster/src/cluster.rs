@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use arc_swap::ArcSwap;
-use ottla_metadata::{BrokerId, ClusterImage, ConfigImage};
+use ottla_metadata::{BrokerId, ClusterImage, ConfigImage, Offset};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -179,6 +179,39 @@ impl Cluster {
         let claim = self.shared.zk.allocate_producer_ids(self.shared.id());
         let block = within(deadline, claim).await.map_err(Failed::into_store)?;
         Ok(block.first..=block.last)
+    }
+
+    /// A group's position in a partition as ZooKeeper has it (OffsetFetch v0, and the consumers of
+    /// 0.8).
+    ///
+    /// # Errors
+    /// ZooKeeper is away or confused, or holds something that is not an offset.
+    pub async fn consumer_offset(
+        &self,
+        group: &str,
+        topic: &str,
+        partition: i32,
+    ) -> Result<Option<Offset>, StoreError> {
+        let deadline = patience(&self.shared.zk, std::time::Duration::ZERO);
+        let read = self.shared.zk.consumer_offset(group, topic, partition);
+        within(deadline, read).await.map_err(Failed::into_store)
+    }
+
+    /// Stores a group's position in a partition in ZooKeeper (OffsetCommit v0).
+    ///
+    /// # Errors
+    /// ZooKeeper is away or confused, or cannot have a node of the group's name.
+    pub async fn commit_consumer_offset(
+        &self,
+        group: &str,
+        topic: &str,
+        partition: i32,
+        offset: Offset,
+    ) -> Result<(), StoreError> {
+        let zk = &self.shared.zk;
+        let deadline = patience(zk, std::time::Duration::ZERO);
+        let write = zk.write_consumer_offset(group, topic, partition, offset);
+        within(deadline, write).await.map_err(Failed::into_store)
     }
 
     /// Resigns as controller and follows the cluster no longer. When it returns, nothing calls

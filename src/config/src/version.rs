@@ -72,14 +72,22 @@ impl MetadataVersion {
     pub const V0_10_0_IV0: MetadataVersion = named("0.10.0-IV0");
     /// The first version whose brokers register their rack and listener names.
     pub const V0_10_0_IV1: MetadataVersion = named("0.10.0-IV1");
+    /// The first version that stores rebalance timeouts of group members (KIP-62).
+    pub const V0_10_1_IV0: MetadataVersion = named("0.10.1-IV0");
     /// The first version whose brokers store record batches (format v2).
     pub const V0_11_0_IV0: MetadataVersion = named("0.11.0-IV0");
     /// The first version that asks leaders for the end of an epoch by its epoch.
     pub const V0_11_0_IV2: MetadataVersion = named("0.11.0-IV2");
+    /// The first version that stores offsets without an expiry of their own (KIP-211).
+    pub const V2_1_IV0: MetadataVersion = named("2.1-IV0");
+    /// The first version that stores leader epochs with offsets (KIP-320).
+    pub const V2_1_IV1: MetadataVersion = named("2.1-IV1");
     /// The first version with zstd (KIP-110).
     pub const V2_1_IV2: MetadataVersion = named("2.1-IV2");
     /// The first version whose brokers hold broker epochs to account (KIP-380).
     pub const V2_2_IV0: MetadataVersion = named("2.2-IV0");
+    /// The first version with static group members (KIP-345).
+    pub const V2_3_IV0: MetadataVersion = named("2.3-IV0");
     /// The first version that registers with features (KIP-584).
     pub const V2_7_IV0: MetadataVersion = named("2.7-IV0");
     /// The first version that truncates on fetch (KIP-595).

@@ -20,6 +20,9 @@ pub(crate) const NOT_ASKED: i32 = i32::MIN;
 pub(crate) const TOPIC: i32 =
     READ | WRITE | CREATE | DELETE | ALTER | DESCRIBE | DESCRIBE_CONFIGS | ALTER_CONFIGS;
 
+/// All operations on a consumer group.
+pub(crate) const GROUP: i32 = READ | DELETE | DESCRIBE;
+
 /// All operations on the cluster.
 pub(crate) const CLUSTER: i32 = CREATE
     | ALTER

@@ -9,7 +9,7 @@ use ottla_cluster::{
     AlterConfigError, Cluster, ConfigEntity, CreatePartitionsError, CreateTopicError, CreatedTopic,
     DeleteTopicError, NewPartitions, NewTopic, StoreError, WaitOptions,
 };
-use ottla_metadata::{ClusterImage, ConfigImage};
+use ottla_metadata::{ClusterImage, ConfigImage, Offset};
 
 /// The cluster as handlers see it: [`Cluster`], or a fake in tests. The methods are those of
 /// [`Cluster`] and mean the same.
@@ -49,6 +49,21 @@ pub(crate) trait ClusterPort: Send + Sync + 'static {
     ) -> BoxFuture<'_, Result<(), AlterConfigError>>;
     /// Claims a block of producer ids.
     fn allocate_producer_ids(&self) -> BoxFuture<'_, Result<RangeInclusive<i64>, StoreError>>;
+    /// A group's position in ZooKeeper.
+    fn consumer_offset<'a>(
+        &'a self,
+        group: &'a str,
+        topic: &'a str,
+        partition: i32,
+    ) -> BoxFuture<'a, Result<Option<Offset>, StoreError>>;
+    /// Stores a group's position in ZooKeeper.
+    fn commit_consumer_offset<'a>(
+        &'a self,
+        group: &'a str,
+        topic: &'a str,
+        partition: i32,
+        offset: Offset,
+    ) -> BoxFuture<'a, Result<(), StoreError>>;
 }
 
 impl ClusterPort for Cluster {
@@ -105,5 +120,25 @@ impl ClusterPort for Cluster {
 
     fn allocate_producer_ids(&self) -> BoxFuture<'_, Result<RangeInclusive<i64>, StoreError>> {
         Box::pin(Cluster::allocate_producer_ids(self))
+    }
+
+    fn consumer_offset<'a>(
+        &'a self,
+        group: &'a str,
+        topic: &'a str,
+        partition: i32,
+    ) -> BoxFuture<'a, Result<Option<Offset>, StoreError>> {
+        Box::pin(Cluster::consumer_offset(self, group, topic, partition))
+    }
+
+    fn commit_consumer_offset<'a>(
+        &'a self,
+        group: &'a str,
+        topic: &'a str,
+        partition: i32,
+        offset: Offset,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        let commit = Cluster::commit_consumer_offset(self, group, topic, partition, offset);
+        Box::pin(commit)
     }
 }

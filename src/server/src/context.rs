@@ -7,6 +7,7 @@ use std::time::Instant;
 use arc_swap::ArcSwap;
 use ottla_cluster::Cluster;
 use ottla_config::ServerConfig;
+use ottla_coordinator::Coordinator;
 use ottla_metadata::{BrokerId, Millis};
 use ottla_replication::ReplicaManager;
 use parking_lot::Mutex;
@@ -22,6 +23,8 @@ pub struct Parts {
     pub broker: BrokerId,
     /// The replicas here.
     pub replicas: Arc<ReplicaManager>,
+    /// The groups here.
+    pub coordinator: Arc<Coordinator>,
     /// The cluster.
     pub cluster: Cluster,
     /// The configuration in force: the file's with what ZooKeeper holds on top.
@@ -32,10 +35,11 @@ pub struct Parts {
 pub struct Context {
     pub(crate) broker: BrokerId,
     pub(crate) replicas: Arc<ReplicaManager>,
+    pub(crate) coordinator: Arc<Coordinator>,
     pub(crate) cluster: Arc<dyn ClusterPort>,
     pub(crate) config: Arc<ArcSwap<ServerConfig>>,
     pub(crate) producer_ids: ProducerIds,
-    /// Topics that a Metadata request is creating at this moment.
+    /// Topics that a request is creating at this moment because it needs them.
     pub(crate) creating: Mutex<HashSet<String>>,
     /// Held while settings are read, changed and stored.
     pub(crate) altering: tokio::sync::Mutex<()>,
@@ -51,16 +55,18 @@ impl Context {
         let Parts {
             broker,
             replicas,
+            coordinator,
             cluster,
             config,
         } = parts;
-        Context::over(broker, replicas, Arc::new(cluster), config)
+        Context::over(broker, replicas, coordinator, Arc::new(cluster), config)
     }
 
     /// The same over any cluster.
     pub(crate) fn over(
         broker: BrokerId,
         replicas: Arc<ReplicaManager>,
+        coordinator: Arc<Coordinator>,
         cluster: Arc<dyn ClusterPort>,
         config: Arc<ArcSwap<ServerConfig>>,
     ) -> Arc<Context> {
@@ -68,6 +74,7 @@ impl Context {
         Arc::new(Context {
             broker,
             replicas,
+            coordinator,
             cluster,
             config,
             producer_ids: ProducerIds::default(),

@@ -5,6 +5,8 @@ use ottla_cluster::{
     AlterConfigError, CreatePartitionsError, CreateTopicError, DeleteTopicError, StoreError,
 };
 use ottla_config::ChangeError;
+use ottla_coordinator::Unavailable;
+use ottla_coordinator::group::GroupError;
 use ottla_log::{AppendError, ReadError, StorageError};
 use ottla_protocol::ErrorCode;
 use ottla_records::InvalidRecords;
@@ -187,5 +189,36 @@ pub(crate) fn config_change(error: &ChangeError) -> ErrorCode {
         ChangeError::ReadOnly(_) | ChangeError::NeedsListener(_) | ChangeError::NeedsBroker(_) => {
             ErrorCode::InvalidRequest
         }
+    }
+}
+
+/// Why this broker does not answer for a group.
+pub(crate) fn unavailable(error: Unavailable) -> ErrorCode {
+    match error {
+        Unavailable::Loading => ErrorCode::CoordinatorLoadInProgress,
+        Unavailable::NotCoordinator => ErrorCode::NotCoordinator,
+    }
+}
+
+pub(crate) fn group(error: GroupError) -> ErrorCode {
+    match error {
+        GroupError::UnknownMemberId => ErrorCode::UnknownMemberId,
+        GroupError::IllegalGeneration => ErrorCode::IllegalGeneration,
+        GroupError::RebalanceInProgress => ErrorCode::RebalanceInProgress,
+        GroupError::FencedInstanceId => ErrorCode::FencedInstanceId,
+        GroupError::MemberIdRequired => ErrorCode::MemberIdRequired,
+        GroupError::InconsistentGroupProtocol => ErrorCode::InconsistentGroupProtocol,
+        GroupError::InvalidSessionTimeout => ErrorCode::InvalidSessionTimeout,
+        GroupError::GroupMaxSizeReached => ErrorCode::GroupMaxSizeReached,
+        GroupError::NonEmptyGroup => ErrorCode::NonEmptyGroup,
+        GroupError::GroupIdNotFound => ErrorCode::GroupIdNotFound,
+        GroupError::GroupSubscribedToTopic => ErrorCode::GroupSubscribedToTopic,
+        GroupError::OffsetMetadataTooLarge => ErrorCode::OffsetMetadataTooLarge,
+        GroupError::InvalidCommitOffsetSize => ErrorCode::InvalidCommitOffsetSize,
+        GroupError::UnstableOffsetCommit => ErrorCode::UnstableOffsetCommit,
+        GroupError::CoordinatorNotAvailable => ErrorCode::CoordinatorNotAvailable,
+        GroupError::NotCoordinator => ErrorCode::NotCoordinator,
+        GroupError::RequestTimedOut => ErrorCode::RequestTimedOut,
+        GroupError::UnknownServerError => ErrorCode::UnknownServerError,
     }
 }

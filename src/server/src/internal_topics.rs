@@ -3,7 +3,7 @@
 use ottla_cluster::NewTopic;
 use ottla_config::ServerConfig;
 
-/// What a Metadata request creates when it asks for a topic that does not exist.
+/// What is created when somebody asks for a topic that does not exist.
 pub(crate) fn automatic(config: &ServerConfig, name: &str) -> NewTopic {
     match name {
         "__consumer_offsets" => {

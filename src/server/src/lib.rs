@@ -8,6 +8,7 @@
 
 mod api_table;
 mod authorized_operations;
+mod auto_create;
 mod cluster_port;
 mod config_resource;
 mod configs;
@@ -15,6 +16,8 @@ mod context;
 mod error_code;
 mod fetch_conversion;
 mod fetch_sessions;
+mod group_settings;
+mod group_words;
 mod handlers;
 mod internal_topics;
 mod local_replicas;
@@ -28,6 +31,7 @@ mod tests;
 mod words;
 
 pub use configs::Configs;
+pub use group_settings::group_settings;
 pub use context::{Context, Parts};
 pub use local_replicas::Replicas;
 

@@ -6,6 +6,7 @@ use ottla_protocol::{
     DecodeError, Encodable, Request as Message, RequestHeader, ResponseBody, decode_request,
     encode_response,
 };
+use ottla_replication::Completion;
 
 /// The most partitions that one Produce or Fetch may name. An answer takes some hundreds of bytes
 /// for each, whatever the request took, so a request of many million tiny ones would be expensive.
@@ -54,6 +55,18 @@ pub(crate) fn now<M: Encodable + Guarded>(header: &RequestHeader, response: &M) 
     match encode(header, response) {
         Some(body) => Answer::Now(body),
         None => Answer::Close(CloseReason("the response cannot be encoded".to_owned())),
+    }
+}
+
+/// Answers with what `respond` makes of a result, now or when it is there.
+pub(crate) fn when<T: Send + 'static, M: Encodable + Guarded>(
+    header: RequestHeader,
+    completion: Completion<T>,
+    respond: impl FnOnce(T) -> M + Send + 'static,
+) -> Answer {
+    match completion {
+        Completion::Ready(result) => now(&header, &respond(result)),
+        Completion::Pending(result) => later(header, async move { respond(result.await) }),
     }
 }
 

@@ -56,7 +56,7 @@ fn handle(context: &Arc<Context>, request: Request) -> Answer {
     reply::later(request.header, async move {
         let mut codes = Vec::with_capacity(missing.len());
         for name in &missing {
-            codes.push(create_topic(&context, name).await);
+            codes.push(auto_create::create(&context, name).await);
         }
         // Topics whose leaders are there by now are answered as if they had always been.
         let image = context.cluster.image();
@@ -254,59 +254,6 @@ fn absent(name: &str) -> ErrorCode {
     match validate_topic_name(name) {
         Ok(()) => ErrorCode::UnknownTopicOrPartition,
         Err(_) => ErrorCode::InvalidTopicException,
-    }
-}
-
-/// Creates a topic. `LEADER_NOT_AVAILABLE` tells that it exists, or soon will: Kafka always
-/// answers so, and many clients then wait a second before they ask again.
-async fn create_topic(context: &Context, name: &str) -> ErrorCode {
-    if validate_topic_name(name).is_err() {
-        return absent(name);
-    }
-    // Somebody else's request is creating it.
-    let Some(_busy) = begin(context, name) else {
-        return ErrorCode::LeaderNotAvailable;
-    };
-    let topic = internal_topics::automatic(&context.config.load(), name);
-    match context.cluster.auto_create(topic).await {
-        Ok(created) => {
-            let partitions = created.partitions;
-            tracing::info!(
-                topic = name,
-                partitions,
-                "created a topic that a client asked for"
-            );
-            ErrorCode::LeaderNotAvailable
-        }
-        Err(error) => creation_code(name, &error),
-    }
-}
-
-fn creation_code(name: &str, error: &CreateTopicError) -> ErrorCode {
-    match error_code::create_topic(error) {
-        // It is there, or will be.
-        ErrorCode::TopicAlreadyExists | ErrorCode::RequestTimedOut => ErrorCode::LeaderNotAvailable,
-        code => {
-            tracing::warn!(topic = name, %error, "cannot create the topic that a client asked for");
-            code
-        }
-    }
-}
-
-/// Marks a name as being created until dropped; `None` when it is already.
-fn begin<'a>(context: &'a Context, name: &'a str) -> Option<Creating<'a>> {
-    let begun = context.creating.lock().insert(name.to_owned());
-    begun.then_some(Creating { context, name })
-}
-
-struct Creating<'a> {
-    context: &'a Context,
-    name: &'a str,
-}
-
-impl Drop for Creating<'_> {
-    fn drop(&mut self) {
-        self.context.creating.lock().remove(self.name);
     }
 }
 
