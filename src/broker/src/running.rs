@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use ottla_cluster::Cluster;
+use ottla_coordinator::Coordinator;
 use ottla_log::LogManager;
 use ottla_network::Network;
 use tokio::task::JoinHandle;
@@ -21,6 +22,7 @@ const LEAVE_BOUND: Duration = Duration::from_secs(5);
 pub(crate) struct Running {
     pub(crate) network: Network,
     pub(crate) housekeeping: JoinHandle<()>,
+    pub(crate) coordinator: Arc<Coordinator>,
     pub(crate) cluster: Cluster,
     pub(crate) logs: Arc<LogManager>,
 }
@@ -35,6 +37,8 @@ impl Running {
     /// Takes no more requests, answers those it has, puts the logs in order, and leaves ZooKeeper
     /// last, so that nobody takes the registration for free while files are still written.
     pub(crate) async fn stop(self) -> anyhow::Result<()> {
+        // Members that wait for each other would use up the whole bound.
+        self.coordinator.stop();
         self.network.stop(DRAIN_BOUND).await;
         self.housekeeping.abort();
         // From here on no controller touches the logs.

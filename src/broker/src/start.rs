@@ -6,11 +6,12 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use anyhow::{Context as _, bail};
 use ottla_cluster::{Bootstrap, Cluster, Registration};
 use ottla_config::ServerConfig;
+use ottla_coordinator::Coordinator;
 use ottla_log::{LogDirs, LogManager};
 use ottla_metadata::{BrokerId, ConfigImage, Millis};
 use ottla_network::Listeners;
 use ottla_replication::{Options, ReplicaManager, TopicConfigs, log_manager_config};
-use ottla_server::{Configs, Context, Parts, Replicas, Server};
+use ottla_server::{Configs, Context, Parts, Replicas, Server, group_settings};
 use tracing::{info, warn};
 
 use crate::options;
@@ -41,10 +42,11 @@ pub(crate) async fn start(config: ServerConfig) -> anyhow::Result<Running> {
     let loaded = began.elapsed();
 
     let network = Listeners::bind(options::listeners(&config), options::network(&in_force))?;
+    let image_cell = bootstrap.image_cell();
     let replicas = ReplicaManager::new(Options {
         broker,
         logs: Arc::clone(&logs),
-        image: bootstrap.image_cell(),
+        image: Arc::clone(&image_cell),
         configs: Arc::clone(&configs) as Arc<dyn TopicConfigs>,
         isr_store: None,
         settings: options::replication(&in_force),
@@ -57,17 +59,31 @@ pub(crate) async fn start(config: ServerConfig) -> anyhow::Result<Running> {
             version: config.inter_broker_protocol,
         })
         .await?;
-    let commands = Arc::new(Replicas::new(Arc::clone(&replicas), Arc::clone(&configs)));
+    let coordinator = Coordinator::new(ottla_coordinator::Options {
+        replicas: Arc::clone(&replicas),
+        image: image_cell,
+        settings: group_settings(&config),
+    });
+    let commands = Arc::new(Replicas::new(
+        broker,
+        Arc::clone(&replicas),
+        Arc::clone(&coordinator),
+        Arc::clone(&configs),
+    ));
     let cluster = registered.start(options::cluster(&config), commands);
     let context = Context::new(Parts {
         broker,
         replicas: Arc::clone(&replicas),
+        coordinator: Arc::clone(&coordinator),
         cluster: cluster.clone(),
         config: configs.server(),
     });
     wait_for_image(broker, &cluster).await;
     let network = network.serve(Arc::new(Server::new(context)))?;
-    let housekeeping = tokio::spawn(Arc::clone(&replicas).run());
+    let (keeper, timers) = (Arc::clone(&replicas), Arc::clone(&coordinator));
+    let housekeeping = tokio::spawn(async move {
+        tokio::join!(keeper.run(), timers.run());
+    });
     info!(
         broker = broker.0,
         logs = logs.logs().len(),
@@ -78,6 +94,7 @@ pub(crate) async fn start(config: ServerConfig) -> anyhow::Result<Running> {
     Ok(Running {
         network,
         housekeeping,
+        coordinator,
         cluster,
         logs,
     })

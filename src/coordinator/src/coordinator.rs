@@ -21,7 +21,7 @@ use crate::shard::{Phase, Shard};
 use crate::timers::Timer;
 
 /// The topic in which groups and offsets are stored.
-pub(crate) const OFFSETS_TOPIC: &str = "__consumer_offsets";
+pub const OFFSETS_TOPIC: &str = "__consumer_offsets";
 
 /// The broker's settings for groups.
 #[derive(Clone, Debug)]
@@ -147,6 +147,13 @@ impl Coordinator {
         drop(shards);
         self.unload(&shard, &mut state);
         tracing::info!(partition, ?epoch, "groups unloaded");
+    }
+
+    /// This broker stops: nothing is coordinated any more, and whoever waits is sent away.
+    pub fn stop(self: &Arc<Self>) {
+        for shard in self.all() {
+            self.unload(&shard, &mut shard.state());
+        }
     }
 
     /// Topics are gone: what was committed for them goes too.

@@ -29,7 +29,7 @@ mod shard;
 mod tests;
 mod timers;
 
-pub use coordinator::{Coordinator, Options, Settings};
+pub use coordinator::{Coordinator, OFFSETS_TOPIC, Options, Settings};
 pub use error::Unavailable;
 pub use ottla_group as group;
 pub use requests::{Answer, CommittedPartition, Listing};

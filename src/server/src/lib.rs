@@ -31,8 +31,8 @@ mod tests;
 mod words;
 
 pub use configs::Configs;
-pub use group_settings::group_settings;
 pub use context::{Context, Parts};
+pub use group_settings::group_settings;
 pub use local_replicas::Replicas;
 
 use std::sync::Arc;

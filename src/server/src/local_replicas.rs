@@ -8,6 +8,7 @@ use ottla_cluster::{
     ConfigEntity, LeaderAndIsr, LeaderAndIsrPartition, LocalReplicas, ReplicaAnswers,
     RequestRefused, StopReplica, StopReplicaPartition,
 };
+use ottla_coordinator::{Coordinator, OFFSETS_TOPIC};
 use ottla_metadata::{BrokerId, ClusterImage, ConfigImage, TopicName, TopicPartition};
 use ottla_replication::{Assignment, Leadership, ReplicaError, ReplicaManager, ReplicaStop};
 use parking_lot::Mutex;
@@ -16,16 +17,26 @@ use crate::configs::Configs;
 
 /// The broker's own replicas as the cluster crate commands them.
 pub struct Replicas {
+    broker: BrokerId,
     manager: Arc<ReplicaManager>,
+    coordinator: Arc<Coordinator>,
     configs: Arc<Configs>,
     live: Mutex<BTreeSet<BrokerId>>,
 }
 
 impl Replicas {
-    /// The replicas of `manager`, which goes by `configs`.
-    pub fn new(manager: Arc<ReplicaManager>, configs: Arc<Configs>) -> Replicas {
+    /// The replicas of `manager` on `broker`, which go by `configs`; `coordinator` hears of those
+    /// that hold groups.
+    pub fn new(
+        broker: BrokerId,
+        manager: Arc<ReplicaManager>,
+        coordinator: Arc<Coordinator>,
+        configs: Arc<Configs>,
+    ) -> Replicas {
         Replicas {
+            broker,
             manager,
+            coordinator,
             configs,
             live: Mutex::default(),
         }
@@ -34,22 +45,46 @@ impl Replicas {
 
 impl LocalReplicas for Replicas {
     fn leader_and_isr(&self, request: LeaderAndIsr) -> Result<ReplicaAnswers, RequestRefused> {
+        let leaders: Vec<_> = request
+            .partitions
+            .iter()
+            .map(|partition| (partition.leader, partition.leader_epoch))
+            .collect();
         let assignments = request.partitions.into_iter().map(assignment).collect();
-        Ok(answers(self.manager.apply_leader_and_isr(assignments)))
+        let results = self.manager.apply_leader_and_isr(assignments);
+        for ((partition, result), (leader, epoch)) in results.iter().zip(leaders) {
+            if result.is_err() || *partition.topic != *OFFSETS_TOPIC {
+                continue;
+            }
+            match leader == Some(self.broker) {
+                true => self.coordinator.elected(partition.partition, epoch),
+                false => self.coordinator.resigned(partition.partition, Some(epoch)),
+            }
+        }
+        Ok(answers(results))
     }
 
     fn stop_replicas(&self, request: StopReplica) -> Result<ReplicaAnswers, RequestRefused> {
-        let stops = request.partitions.into_iter().map(stop).collect();
-        Ok(answers(self.manager.stop_replicas(stops)))
+        let stops: Vec<ReplicaStop> = request.partitions.into_iter().map(stop).collect();
+        let epochs: Vec<_> = stops.iter().map(|stop| stop.leader_epoch).collect();
+        let results = self.manager.stop_replicas(stops);
+        for ((partition, result), epoch) in results.iter().zip(epochs) {
+            if result.is_ok() && *partition.topic == *OFFSETS_TOPIC {
+                self.coordinator.resigned(partition.partition, epoch);
+            }
+        }
+        Ok(answers(results))
     }
 
-    fn metadata_updated(&self, image: &Arc<ClusterImage>, _removed: &[TopicName]) {
+    fn metadata_updated(&self, image: &Arc<ClusterImage>, removed: &[TopicName]) {
         let now: BTreeSet<BrokerId> = image.brokers.keys().copied().collect();
         let mut live = self.live.lock();
         if *live != now {
             self.manager.update_live_brokers(&now);
             *live = now;
         }
+        drop(live);
+        self.coordinator.topics_deleted(removed);
     }
 
     fn configs_changed(&self, configs: &Arc<ConfigImage>, changed: &[ConfigEntity]) {

@@ -14,10 +14,11 @@ use ottla_cluster::{
     DeleteTopicError, NewPartitions, NewTopic, StoreError, WaitOptions,
 };
 use ottla_config::ServerConfig;
+use ottla_coordinator::{Coordinator, OFFSETS_TOPIC};
 use ottla_log::{LogDirs, LogManager};
 use ottla_metadata::{
-    BrokerId, BrokerInfo, ClusterImage, ConfigImage, Endpoint, PartitionImage, SecurityProtocol,
-    TopicId, TopicImage, TopicPartition,
+    BrokerId, BrokerInfo, ClusterImage, ConfigImage, Endpoint, Offset, PartitionImage,
+    SecurityProtocol, TopicId, TopicImage, TopicPartition,
 };
 use ottla_network::{Answer, ConnectionInfo, Request, Service};
 use ottla_protocol::layout::Guarded;
@@ -31,7 +32,7 @@ use ottla_replication::{
 use parking_lot::Mutex;
 
 use crate::cluster_port::ClusterPort;
-use crate::{Configs, Context, Server};
+use crate::{Configs, Context, Server, group_settings};
 
 /// A broker, id 0, on listener `PLAINTEXT`, with a second broker that other listeners reach.
 pub(crate) struct TestBroker {
@@ -69,7 +70,12 @@ impl TestBroker {
             },
         });
         let port = Arc::clone(&cluster) as Arc<dyn ClusterPort>;
-        let context = Context::over(broker, replicas, port, configs.server());
+        let coordinator = Coordinator::new(ottla_coordinator::Options {
+            replicas: Arc::clone(&replicas),
+            image: Arc::clone(&cluster.image),
+            settings: group_settings(&file),
+        });
+        let context = Context::over(broker, replicas, coordinator, port, configs.server());
         TestBroker {
             server: Server::new(context),
             cluster,
@@ -97,6 +103,9 @@ impl TestBroker {
         let mut answers = context.replicas.apply_leader_and_isr(vec![assignment]);
         let (_, result) = answers.pop().expect("an answer");
         result.expect("a new leadership");
+        if topic == OFFSETS_TOPIC {
+            context.coordinator.elected(0, 3);
+        }
     }
 
     /// Sends a request of this version and decodes the answer to it.
@@ -186,6 +195,7 @@ pub(crate) struct FakeCluster {
     live: Mutex<Option<Arc<Configs>>>,
     pub(crate) is_controller: Mutex<bool>,
     next_producer_id: AtomicI64,
+    consumer_offsets: Mutex<BTreeMap<(String, String, i32), Offset>>,
 }
 
 impl FakeCluster {
@@ -213,6 +223,7 @@ impl FakeCluster {
             configs: Mutex::default(),
             live: Mutex::default(),
             is_controller: Mutex::new(true),
+            consumer_offsets: Mutex::default(),
             next_producer_id: AtomicI64::new(0),
         }
     }
@@ -362,5 +373,28 @@ impl ClusterPort for FakeCluster {
     fn allocate_producer_ids(&self) -> BoxFuture<'_, Result<RangeInclusive<i64>, StoreError>> {
         let first = self.next_producer_id.fetch_add(1000, Ordering::Relaxed);
         Box::pin(std::future::ready(Ok(first..=first + 999)))
+    }
+
+    fn consumer_offset<'a>(
+        &'a self,
+        group: &'a str,
+        topic: &'a str,
+        partition: i32,
+    ) -> BoxFuture<'a, Result<Option<Offset>, StoreError>> {
+        let key = (group.to_owned(), topic.to_owned(), partition);
+        let found = self.consumer_offsets.lock().get(&key).copied();
+        Box::pin(std::future::ready(Ok(found)))
+    }
+
+    fn commit_consumer_offset<'a>(
+        &'a self,
+        group: &'a str,
+        topic: &'a str,
+        partition: i32,
+        offset: Offset,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        let key = (group.to_owned(), topic.to_owned(), partition);
+        self.consumer_offsets.lock().insert(key, offset);
+        Box::pin(std::future::ready(Ok(())))
     }
 }

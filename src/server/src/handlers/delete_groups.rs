@@ -7,9 +7,9 @@ use futures::future::join_all;
 use ottla_coordinator::Answer as GroupAnswer;
 use ottla_coordinator::group::GroupError;
 use ottla_network::{Answer, Request};
+use ottla_protocol::ApiKey;
 use ottla_protocol::messages::delete_groups_response::DeletableGroupResult;
 use ottla_protocol::messages::{DeleteGroupsRequest, DeleteGroupsResponse, GroupId};
-use ottla_protocol::ApiKey;
 
 use crate::api_table::{Api, versions};
 use crate::context::Context;

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use ottla_coordinator::group::Description;
 use ottla_network::{Answer, Request};
+use ottla_protocol::ApiKey;
 use ottla_protocol::messages::describe_groups_response::{DescribedGroup, DescribedGroupMember};
 use ottla_protocol::messages::{DescribeGroupsRequest, DescribeGroupsResponse};
-use ottla_protocol::ApiKey;
 
 use crate::api_table::{Api, versions};
 use crate::context::Context;
@@ -36,8 +36,9 @@ fn handle(context: &Arc<Context>, request: Request) -> Answer {
             .with_group_id(group.clone())
             .with_authorized_operations(authorized_operations::NOT_ASKED);
         match context.coordinator.describe(&group) {
-            Ok(description) => describe(described, &description, version)
-                .with_authorized_operations(operations),
+            Ok(description) => {
+                describe(described, &description, version).with_authorized_operations(operations)
+            }
             Err(error) => described.with_error_code(error_code::unavailable(error).code()),
         }
     });

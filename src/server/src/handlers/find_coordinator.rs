@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use ottla_coordinator::OFFSETS_TOPIC;
 use ottla_metadata::ClusterImage;
 use ottla_network::{Answer, Request};
 use ottla_protocol::messages::find_coordinator_response::Coordinator;
@@ -27,8 +28,6 @@ pub(crate) static API: Api = Api {
 const GROUP: i8 = 0;
 const TRANSACTION: i8 = 1;
 const SHARE: i8 = 2;
-
-const OFFSETS_TOPIC: &str = "__consumer_offsets";
 
 fn handle(context: &Arc<Context>, request: Request) -> Answer {
     let message: FindCoordinatorRequest = match reply::decode(&request) {

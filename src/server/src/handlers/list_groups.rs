@@ -34,7 +34,10 @@ fn handle(context: &Arc<Context>, request: Request) -> Answer {
         true => ErrorCode::CoordinatorLoadInProgress,
         false => ErrorCode::None,
     };
-    let groups = listing.groups.iter().filter(|group| is_wanted(&message, group));
+    let groups = listing
+        .groups
+        .iter()
+        .filter(|group| is_wanted(&message, group));
     let response = ListGroupsResponse::default()
         .with_error_code(code.code())
         .with_groups(groups.map(|group| listed(group, version)).collect());
@@ -45,8 +48,14 @@ fn handle(context: &Arc<Context>, request: Request) -> Answer {
 fn is_wanted(message: &ListGroupsRequest, group: &Overview) -> bool {
     let (states, types) = (&message.states_filter, &message.types_filter);
     let state = group.state.name();
-    (states.is_empty() || states.iter().any(|wanted| wanted.eq_ignore_ascii_case(state)))
-        && (types.is_empty() || types.iter().any(|wanted| wanted.eq_ignore_ascii_case(CLASSIC)))
+    (states.is_empty()
+        || states
+            .iter()
+            .any(|wanted| wanted.eq_ignore_ascii_case(state)))
+        && (types.is_empty()
+            || types
+                .iter()
+                .any(|wanted| wanted.eq_ignore_ascii_case(CLASSIC)))
 }
 
 fn listed(group: &Overview, version: i16) -> ListedGroup {

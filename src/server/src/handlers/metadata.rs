@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use ottla_cluster::CreateTopicError;
 use ottla_metadata::{
     ClusterImage, PartitionImage, TopicId, TopicImage, is_internal, validate_topic_name,
 };
@@ -17,7 +16,7 @@ use ottla_protocol::{ApiKey, ErrorCode};
 use crate::api_table::{Api, versions};
 use crate::context::Context;
 use crate::words::{broker_id, broker_ids, text, topic_id, topic_name, uuid};
-use crate::{authorized_operations, error_code, internal_topics, reply};
+use crate::{authorized_operations, auto_create, reply};
 
 pub(crate) static API: Api = Api {
     key: ApiKey::Metadata,

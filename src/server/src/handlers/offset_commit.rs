@@ -68,7 +68,9 @@ fn to_coordinator(
     known: Vec<bool>,
 ) -> Answer {
     let version = request.header.api_version;
-    let existing = partitions(&message).zip(&known).filter(|(_, known)| **known);
+    let existing = partitions(&message)
+        .zip(&known)
+        .filter(|(_, known)| **known);
     let has_retention = (2..=4).contains(&version) && message.retention_time_ms != -1;
     let commit = Commit {
         waiter: WaiterId(0),
@@ -86,7 +88,9 @@ fn to_coordinator(
         respond(&message, || match (known.next(), &result) {
             (Some(false), _) => ErrorCode::UnknownTopicOrPartition,
             (_, Err(error)) => error_code::unavailable(*error),
-            (_, Ok(_)) => results.next().map_or(ErrorCode::UnknownServerError, code_of),
+            (_, Ok(_)) => results
+                .next()
+                .map_or(ErrorCode::UnknownServerError, code_of),
         })
     })
 }

@@ -37,13 +37,17 @@ fn handle(context: &Arc<Context>, request: Request) -> Answer {
         .collect();
     let existing = named.into_iter().zip(&known).filter(|(_, known)| **known);
     let existing = existing.map(|(partition, _)| partition).collect();
-    let deleted = context.coordinator.delete_offsets(&message.group_id, existing);
+    let deleted = context
+        .coordinator
+        .delete_offsets(&message.group_id, existing);
     reply::when(request.header, deleted, move |result| match result {
         Ok(Ok(results)) => {
             let mut results = results.iter();
             let mut known = known.into_iter();
             respond(&message, || match known.next() {
-                Some(true) => results.next().map_or(ErrorCode::UnknownServerError, code_of),
+                Some(true) => results
+                    .next()
+                    .map_or(ErrorCode::UnknownServerError, code_of),
                 Some(false) | None => ErrorCode::UnknownTopicOrPartition,
             })
         }

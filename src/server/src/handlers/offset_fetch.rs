@@ -177,9 +177,7 @@ fn of_many(context: &Context, message: &OffsetFetchRequest) -> OffsetFetchRespon
     OffsetFetchResponse::default().with_groups(groups.collect())
 }
 
-fn topic_of_group(
-    (topic, partitions): (TopicName, Vec<Answered>),
-) -> OffsetFetchResponseTopics {
+fn topic_of_group((topic, partitions): (TopicName, Vec<Answered>)) -> OffsetFetchResponseTopics {
     let partitions = partitions.into_iter().map(|answered| {
         OffsetFetchResponsePartitions::default()
             .with_partition_index(answered.partition)
@@ -206,7 +204,9 @@ async fn from_zookeeper(context: &Context, message: &OffsetFetchRequest) -> Offs
                 partitions.push(Answered::nothing(partition, code));
                 continue;
             }
-            let stored = context.cluster.consumer_offset(&message.group_id, name, partition);
+            let stored = context
+                .cluster
+                .consumer_offset(&message.group_id, name, partition);
             partitions.push(match stored.await {
                 Ok(Some(offset)) => Answered {
                     offset,
