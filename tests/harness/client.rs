@@ -42,7 +42,9 @@ pub enum Client {
     KafkaNode,
     /// kafka-node's `HighLevelProducer`.
     KafkaNodeHighLevel,
-    /// kafkajs (produces only).
+    /// kafka-node's `Consumer` with `autoCommit`: reads partition 0 on behalf of a group.
+    KafkaNodeAutoCommit,
+    /// kafkajs: produces, and reads in groups only.
     KafkaJs,
     /// kafka-python.
     KafkaPython,
@@ -75,14 +77,20 @@ impl Client {
 
     /// Whether it can read one partition without a group.
     pub fn consumes(self) -> bool {
-        !matches!(self, Client::KafkaJs | Client::KafkaNodeHighLevel)
+        !matches!(
+            self,
+            Client::KafkaJs | Client::KafkaNodeHighLevel | Client::KafkaNodeAutoCommit
+        )
     }
 
     /// Whether its records carry headers.
     pub fn has_headers(self) -> bool {
         !matches!(
             self,
-            Client::KafkaNode | Client::KafkaNodeHighLevel | Client::Sarama082
+            Client::KafkaNode
+                | Client::KafkaNodeHighLevel
+                | Client::KafkaNodeAutoCommit
+                | Client::Sarama082
         )
     }
 
@@ -108,7 +116,7 @@ impl Client {
         )
     }
 
-    fn program(self) -> Command {
+    pub(crate) fn program(self) -> Command {
         let clients = clients_dir();
         let go = |name: &str| {
             let mut command = Command::new(clients.join("go/clients"));
@@ -124,6 +132,7 @@ impl Client {
             Client::Kcat => Command::new("kcat"),
             Client::KafkaNode => node("kafka-node"),
             Client::KafkaNodeHighLevel => node("kafka-node-high-level"),
+            Client::KafkaNodeAutoCommit => node("kafka-node-auto-commit"),
             Client::KafkaJs => node("kafkajs"),
             Client::KafkaPython => {
                 let mut command = Command::new(clients.join("python/bin/python"));
@@ -214,10 +223,14 @@ impl Client {
     }
 }
 
-/// A line of `kcat -J`: its keys have other names, and headers are a flat list.
+/// A line of `kcat -J`.
 fn kcat_record(line: &str) -> Record {
-    let json: serde_json::Value =
-        serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"));
+    let json = serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"));
+    record_of_kcat(&json)
+}
+
+/// What `kcat -J` prints: its keys have other names, and headers are a flat list.
+pub(crate) fn record_of_kcat(json: &serde_json::Value) -> Record {
     let text = |name: &str| json[name].as_str().map(str::to_owned);
     let headers = json["headers"].as_array().cloned().unwrap_or_default();
     Record {

@@ -10,6 +10,7 @@
 mod apache;
 mod broker;
 mod client;
+mod member;
 mod paths;
 mod process;
 mod record;
@@ -19,6 +20,7 @@ mod zookeeper;
 pub use apache::{ApacheVersion, apache_tool, java_command};
 pub use broker::{Broker, BrokerKind, BrokerOptions};
 pub use client::{Client, Codec};
+pub use member::Member;
 pub use paths::{binary, clients_dir, repository};
 pub use process::{Process, run, run_ok};
 pub use record::{Record, records_for};
