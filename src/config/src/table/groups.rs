@@ -11,21 +11,24 @@ pub(super) const KEYS: &[KeyDef] = &[
         Int,
         Some("6000"),
         "Shortest session timeout a group member may ask for.",
-    ),
+    )
+    .implemented(),
     KeyDef::new(
         Medium,
         "group.max.session.timeout.ms",
         Int,
         Some("1800000"),
         "Longest session timeout a group member may ask for.",
-    ),
+    )
+    .implemented(),
     KeyDef::new(
         Medium,
         "group.initial.rebalance.delay.ms",
         Int,
         Some("3000"),
         "How long a new group waits for more members before its first assignment.",
-    ),
+    )
+    .implemented(),
     KeyDef::new(
         Medium,
         "group.max.size",
@@ -33,14 +36,16 @@ pub(super) const KEYS: &[KeyDef] = &[
         Some("2147483647"),
         "Most members of a group.",
     )
-    .check(Check::AtLeast(1)),
+    .check(Check::AtLeast(1))
+    .implemented(),
     KeyDef::new(
         High,
         "offset.metadata.max.bytes",
         Int,
         Some("4096"),
         "Longest text that may be stored with an offset.",
-    ),
+    )
+    .implemented(),
     KeyDef::new(
         High,
         "offsets.topic.num.partitions",
@@ -48,7 +53,8 @@ pub(super) const KEYS: &[KeyDef] = &[
         Some("50"),
         "Partitions of __consumer_offsets. Must not change once it exists.",
     )
-    .check(Check::AtLeast(1)),
+    .check(Check::AtLeast(1))
+    .implemented(),
     KeyDef::new(
         High,
         "offsets.topic.replication.factor",
@@ -56,7 +62,8 @@ pub(super) const KEYS: &[KeyDef] = &[
         Some("3"),
         "Replicas of __consumer_offsets.",
     )
-    .check(Check::AtLeast(1)),
+    .check(Check::AtLeast(1))
+    .implemented(),
     KeyDef::new(
         High,
         "offsets.topic.segment.bytes",
@@ -64,14 +71,16 @@ pub(super) const KEYS: &[KeyDef] = &[
         Some("104857600"),
         "Segment size of __consumer_offsets.",
     )
-    .check(Check::AtLeast(1)),
+    .check(Check::AtLeast(1))
+    .implemented(),
     KeyDef::new(
         High,
         "offsets.topic.compression.codec",
         Int,
         Some("0"),
         "Codec of __consumer_offsets by number: 0 none, 1 gzip, 2 snappy, 3 lz4, 4 zstd.",
-    ),
+    )
+    .implemented(),
     KeyDef::new(
         High,
         "offsets.load.buffer.size",
@@ -79,7 +88,8 @@ pub(super) const KEYS: &[KeyDef] = &[
         Some("5242880"),
         "Bytes read at once while offsets are loaded.",
     )
-    .check(Check::AtLeast(1)),
+    .check(Check::AtLeast(1))
+    .implemented(),
     KeyDef::new(
         High,
         "offsets.retention.minutes",
@@ -87,7 +97,8 @@ pub(super) const KEYS: &[KeyDef] = &[
         Some("10080"),
         "How long offsets of an empty group are kept.",
     )
-    .check(Check::AtLeast(1)),
+    .check(Check::AtLeast(1))
+    .implemented(),
     KeyDef::new(
         High,
         "offsets.retention.check.interval.ms",
@@ -95,7 +106,8 @@ pub(super) const KEYS: &[KeyDef] = &[
         Some("600000"),
         "How often they are checked for that.",
     )
-    .check(Check::AtLeast(1)),
+    .check(Check::AtLeast(1))
+    .implemented(),
     KeyDef::new(
         High,
         "offsets.commit.timeout.ms",
@@ -103,7 +115,8 @@ pub(super) const KEYS: &[KeyDef] = &[
         Some("5000"),
         "How long a commit waits for replicas.",
     )
-    .check(Check::AtLeast(1)),
+    .check(Check::AtLeast(1))
+    .implemented(),
     KeyDef::new(
         High,
         "offsets.commit.required.acks",
