@@ -106,5 +106,5 @@ fi
 say "building"
 cargo build --workspace --locked
 say "testing"
-# Doc tests are built one program each; there are none that the other tests do not cover.
-exec cargo test --workspace --locked --all-targets "$@"
+# Neither benches, which measure, nor doc tests, which are built one program each.
+exec cargo test --workspace --locked --lib --bins --tests "$@"

@@ -45,7 +45,10 @@ pub(crate) fn replication(config: &ServerConfig) -> ottla_replication::Settings 
 }
 
 pub(crate) fn listeners(config: &ServerConfig) -> Vec<ListenerSpec> {
-    let listeners = &config.listeners;
+    let (listeners, limits) = (
+        &config.listeners,
+        &config.network.max_connections_by_listener,
+    );
     listeners
         .bind
         .iter()
@@ -56,6 +59,7 @@ pub(crate) fn listeners(config: &ServerConfig) -> Vec<ListenerSpec> {
             port: listener.port,
             // Only a listener of its own keeps the brokers' connections apart from the clients'.
             inter_broker: listeners.bind.len() > 1 && listener.name == listeners.inter_broker,
+            max_connections: limits.get(&listener.name).copied(),
         })
         .collect()
 }

@@ -25,6 +25,15 @@ pub(crate) struct Acceptor {
     pub(crate) shared: Arc<Shared>,
     /// `max.connections`.
     pub(crate) places: Arc<Semaphore>,
+    /// `listener.name.<name>.max.connections`.
+    pub(crate) own_places: Arc<Semaphore>,
+}
+
+/// The places that a connection holds until it ends: one of its listener's, and one of all
+/// listeners', which the other brokers can do without.
+pub(crate) struct Places {
+    _own: Option<OwnedSemaphorePermit>,
+    common: Option<OwnedSemaphorePermit>,
 }
 
 impl Acceptor {
@@ -33,9 +42,9 @@ impl Acceptor {
         loop {
             // Looked at first, so that clients beyond the limit wait in the system's queue; taken
             // afterwards, so that a quiet listener holds no place that another one could use.
-            drop(self.place().await);
+            drop(self.places().await);
             match self.listener.accept().await {
-                Ok((stream, peer)) => self.begin(stream, peer, self.place().await),
+                Ok((stream, peer)) => self.begin(stream, peer, self.places().await),
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
                     warn!(listener = &*self.bound.spec.name, %error, "cannot accept connections");
@@ -45,17 +54,18 @@ impl Acceptor {
         }
     }
 
-    /// Waits for a place among `max.connections`. The listener of the other brokers does not
-    /// wait.
-    async fn place(&self) -> Option<OwnedSemaphorePermit> {
-        let places = Arc::clone(&self.places);
-        if self.bound.spec.inter_broker {
-            return None;
-        }
-        places.acquire_owned().await.ok()
+    /// Waits for a place among the listener's own and one among `max.connections`. The listener of
+    /// the other brokers does not wait for the latter.
+    async fn places(&self) -> Places {
+        let own = Arc::clone(&self.own_places).acquire_owned().await.ok();
+        let common = match self.bound.spec.inter_broker {
+            true => None,
+            false => Arc::clone(&self.places).acquire_owned().await.ok(),
+        };
+        Places { _own: own, common }
     }
 
-    fn begin(&self, stream: TcpStream, peer: SocketAddr, permit: Option<OwnedSemaphorePermit>) {
+    fn begin(&self, stream: TcpStream, peer: SocketAddr, mut places: Places) {
         let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
         let local = match prepare(&stream, &self.shared) {
             Ok(local) => local,
@@ -78,7 +88,7 @@ impl Acceptor {
             info!(%peer, %listener, max_per_ip, "connection refused: its address has too many");
             return;
         };
-        let permit = permit.or_else(|| self.place_of_another());
+        places.common = places.common.or_else(|| self.place_of_another());
         let info = ConnectionInfo {
             id: entry.id,
             peer,
@@ -93,7 +103,7 @@ impl Acceptor {
             Transport::Plain(stream),
             Arc::clone(&self.shared),
             entry,
-            permit,
+            places,
         );
         tokio::spawn(connection.run());
     }

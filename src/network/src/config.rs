@@ -21,6 +21,9 @@ pub struct ListenerSpec {
     /// Set for the listener of the other brokers: it takes connections beyond `max.connections`,
     /// and the connection of another listener that was used least recently is closed instead.
     pub inter_broker: bool,
+    /// `listener.name.<name>.max.connections`: beyond it, new connections of this listener wait in
+    /// the system's queue. `None`: only the limit over all listeners counts.
+    pub max_connections: Option<usize>,
 }
 
 /// Limits and socket options.

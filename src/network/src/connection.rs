@@ -7,10 +7,10 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use ottla_protocol::decode_header;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Sleep;
 use tracing::{debug, error, info, warn};
 
+use crate::accept::Places;
 use crate::answers::Answers;
 use crate::budget::Budget;
 use crate::config::NetworkConfig;
@@ -34,7 +34,7 @@ pub(crate) struct Connection {
     shared: Arc<Shared>,
     entry: Entry,
     /// The place among `max.connections`, unless the listener needs none.
-    _permit: Option<OwnedSemaphorePermit>,
+    _places: Places,
     transport: Transport,
     frames: FrameReader,
     answers: Answers,
@@ -56,14 +56,14 @@ impl Connection {
         transport: Transport,
         shared: Arc<Shared>,
         entry: Entry,
-        permit: Option<OwnedSemaphorePermit>,
+        places: Places,
     ) -> Connection {
         let frames = FrameReader::new(Arc::clone(&shared.budget), shared.config.max_request_bytes);
         Connection {
             info: Arc::new(info),
             shared,
             entry,
-            _permit: permit,
+            _places: places,
             transport,
             frames,
             answers: Answers::default(),

@@ -44,11 +44,14 @@ impl Network {
         });
         let mut acceptors = Vec::with_capacity(bound.len());
         for (bound, socket) in bound.iter().zip(sockets) {
+            let own_places = bound.spec.max_connections.unwrap_or(Semaphore::MAX_PERMITS);
+            let own_places = own_places.min(Semaphore::MAX_PERMITS);
             let acceptor = Acceptor {
                 bound: bound.clone(),
                 listener: TcpListener::from_std(socket)?,
                 shared: Arc::clone(&shared),
                 places: Arc::clone(&places),
+                own_places: Arc::new(Semaphore::new(own_places)),
             };
             info!(listener = &*bound.spec.name, address = %bound.address, "listening");
             acceptors.push(tokio::spawn(acceptor.run()));

@@ -172,6 +172,22 @@ fn connections_beyond_the_limit_wait() {
 }
 
 #[test]
+fn a_listener_has_its_own_limit() {
+    let mut limited = plaintext("A", false);
+    limited.max_connections = Some(1);
+    let server = Server::with_listeners(config(), vec![limited, plaintext("B", false)]);
+    let mut first = Client::connect(server.addresses[0]);
+    first.echo(1);
+    let mut second = Client::connect(server.addresses[0]);
+    second.send(2, &[ECHO]);
+    let mut elsewhere = Client::connect(server.addresses[1]);
+    elsewhere.echo(3);
+    assert_eq!(server.connections(), 2);
+    drop(first);
+    assert_eq!(second.receive().0, 2);
+}
+
+#[test]
 fn other_brokers_get_the_place_of_the_least_recently_used() {
     let server = Server::with_listeners(
         NetworkConfig {

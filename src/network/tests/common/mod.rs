@@ -123,6 +123,7 @@ pub fn plaintext(name: &str, inter_broker: bool) -> ListenerSpec {
         host: "127.0.0.1".to_owned(),
         port: 0,
         inter_broker,
+        max_connections: None,
     }
 }
 
