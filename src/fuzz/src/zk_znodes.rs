@@ -1,25 +1,22 @@
-//! The payloads of znodes: what is understood is understood again when we have written it.
+//! The payloads of znodes: what we write of what was understood is understood, and stays the same.
 //!
 //! Input: the number of the kind, then the payload.
 
-use std::fmt::Debug;
-
 use ottla_zk::znode::{
-    BrokerRegistration, ClusterId, ConfigChange, ConfigEntity, ConsumerOffset, ControllerEpoch,
-    ControllerRegistration, EntityConfig, Feature, IsrChange, LogDirEvent, PartitionState,
-    PreferredElection, ProducerIdBlock, Reassignment, TopicZnode, Znode,
+    BrokerRegistration, ClusterId, ConfigChange, ConfigEntity, ConsumerOffset,
+    ConsumerRegistration, ControllerEpoch, ControllerRegistration, EntityConfig, Feature,
+    IsrChange, LogDirEvent, PartitionOwner, PartitionState, PreferredElection, ProducerIdBlock,
+    Reassignment, TopicZnode, Znode,
 };
 
-fn decode<Z: Znode + PartialEq + Debug>(data: &[u8]) {
+fn decode<Z: Znode>(data: &[u8]) {
+    // Kafka reads some fields also in versions that it writes without them, so only what was
+    // written must stay as it is.
     if let Ok(value) = Z::decode(data) {
         let written = value.encode();
-        let again = Z::decode(&written);
-        assert_eq!(
-            again.as_ref(),
-            Ok(&value),
-            "{}",
-            String::from_utf8_lossy(&written)
-        );
+        let again = Z::decode(&written).map(|value| value.encode());
+        let text = String::from_utf8_lossy(&written);
+        assert_eq!(again.as_deref(), Ok(&written[..]), "{text}");
     }
 }
 
@@ -141,5 +138,16 @@ const KINDS: &[Kind] = &[
             r#"{"removing_replicas":{},"partitions":{"0":[0,1],"1":[1,0]},"topic_id":"AAAAAAAAAAAAAAAAAAAABw","adding_replicas":{},"version":3}"#,
             r#"{"version":1,"partitions":{"0":[0]}}"#,
         ],
+    },
+    Kind {
+        decode: decode::<ConsumerRegistration>,
+        payloads: &[
+            r#"{"version":1,"subscription":{"t":2,"u":2},"pattern":"static","timestamp":"1700000000000"}"#,
+            r#"{"version":1,"subscription":{"t.*|u":1},"pattern":"white_list","timestamp":"1"}"#,
+        ],
+    },
+    Kind {
+        decode: decode::<PartitionOwner>,
+        payloads: &["group_host-1700000000000-01234567-0"],
     },
 ];
