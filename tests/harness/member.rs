@@ -25,7 +25,20 @@ impl Client {
         topic: &str,
         group: &str,
         count: usize,
+        at: (&Path, &str),
+    ) -> Member {
+        self.join_with(brokers, topic, group, count, at, "")
+    }
+
+    /// The same with further properties, as `key=value` with commas between them; Java only.
+    pub fn join_with(
+        self,
+        brokers: &str,
+        topic: &str,
+        group: &str,
+        count: usize,
         (folder, name): (&Path, &str),
+        properties: &str,
     ) -> Member {
         let mut command = self.program();
         let count = count.to_string();
@@ -42,6 +55,9 @@ impl Client {
             command.arg(topic);
         } else {
             command.args(["group", brokers, topic, group, &count]);
+            if !properties.is_empty() {
+                command.arg(properties);
+            }
         }
         let log = folder.join(name);
         let process = Process::start(&format!("{self:?} {name}"), command, &log);

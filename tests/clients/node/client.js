@@ -97,6 +97,13 @@ function kafkaNodeRecord (m) {
   return record;
 }
 
+// What was read counts as read when the whole response has been handed out.
+function endAfter (consumer, done, leave) {
+  let ended = false;
+  consumer.on('message', m => { ended = done(kafkaNodeRecord(m)) || ended; });
+  consumer.on('done', () => { if (ended) leave(); });
+}
+
 // Commits what it has printed when it leaves, and every 200 ms before.
 function kafkaNodeGroup (groupId, count) {
   const kafka = require('kafka-node');
@@ -108,7 +115,7 @@ function kafkaNodeGroup (groupId, count) {
   const leave = () => group.close(true, () => process.exit(0));
   process.on('SIGTERM', leave);
   group.on('error', error => console.error('kafka-node:', error));
-  group.on('message', m => { if (done(kafkaNodeRecord(m))) leave(); });
+  endAfter(group, done, leave);
 }
 
 // The consumer of kafka-node's README: no membership, offsets committed by itself.
@@ -121,7 +128,7 @@ function kafkaNodeAutoCommit (groupId, count) {
   const leave = () => consumer.close(true, () => process.exit(0));
   process.on('SIGTERM', leave);
   consumer.on('error', fail);
-  consumer.on('message', m => { if (done(kafkaNodeRecord(m))) leave(); });
+  endAfter(consumer, done, leave);
 }
 
 async function kafkajsGroup (groupId, count) {
