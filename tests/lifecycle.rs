@@ -201,6 +201,23 @@ fn a_clean_stop_leaves_zookeeper_and_the_marker() {
     assert!(broker.process().wait(Duration::from_secs(30)).success());
 }
 
+/// A start that is refused after the logs were loaded must not cost the next one a recovery.
+#[test]
+fn a_refused_start_keeps_the_marker() {
+    let mut broker = start(BrokerOptions::new(&zookeeper().fresh_chroot()));
+    create_topic(&broker, "kept", 1, &[]);
+    send_and_read(&broker, "kept", 0);
+    let marker = broker.log_dir().join(".kafka_cleanshutdown");
+    assert!(broker.stop().success());
+    assert!(marker.exists());
+    let address = broker.address();
+    let taken = std::net::TcpListener::bind(&address).expect("the broker has left its port");
+    let text = refused(&mut broker.ottla_command());
+    assert!(text.contains(&address), "{text}");
+    assert!(marker.exists(), "{text}");
+    drop(taken);
+}
+
 #[test]
 fn topics_through_apaches_old_tool_and_zookeeper() {
     let chroot = zookeeper().fresh_chroot();

@@ -40,8 +40,39 @@ pub(crate) async fn start(config: ServerConfig) -> anyhow::Result<Running> {
     let in_force = configs.server().load_full();
     let logs = load_logs(&in_force, dirs, &configs).await?;
     let loaded = began.elapsed();
+    let serving = serve(&config, broker, bootstrap, configs, Arc::clone(&logs));
+    match serving.await {
+        Ok(running) => {
+            info!(
+                broker = broker.0,
+                logs = running.logs.logs().len(),
+                logs_ms = loaded.as_millis(),
+                total_ms = began.elapsed().as_millis(),
+                "broker started"
+            );
+            Ok(running)
+        }
+        Err(refusal) => {
+            // Loading took the marks of the last clean stop away.
+            let closed = tokio::task::spawn_blocking(move || logs.shutdown(wall_clock())).await;
+            if !matches!(closed, Ok(Ok(()))) {
+                warn!("not all logs were closed cleanly; the next start recovers them");
+            }
+            Err(refusal)
+        }
+    }
+}
 
-    let network = Listeners::bind(options::listeners(&config), options::network(&in_force))?;
+/// Everything from the logs on.
+async fn serve(
+    config: &ServerConfig,
+    broker: BrokerId,
+    bootstrap: Bootstrap,
+    configs: Arc<Configs>,
+    logs: Arc<LogManager>,
+) -> anyhow::Result<Running> {
+    let in_force = configs.server().load_full();
+    let network = Listeners::bind(options::listeners(config), options::network(&in_force))?;
     let image_cell = bootstrap.image_cell();
     let replicas = ReplicaManager::new(Options {
         broker,
@@ -54,7 +85,7 @@ pub(crate) async fn start(config: ServerConfig) -> anyhow::Result<Running> {
     let registered = bootstrap
         .register(Registration {
             id: broker,
-            endpoints: options::advertised(&config, network.bound()),
+            endpoints: options::advertised(config, network.bound()),
             rack: config.identity.rack.clone(),
             version: config.inter_broker_protocol,
         })
@@ -62,7 +93,7 @@ pub(crate) async fn start(config: ServerConfig) -> anyhow::Result<Running> {
     let coordinator = Coordinator::new(ottla_coordinator::Options {
         replicas: Arc::clone(&replicas),
         image: image_cell,
-        settings: group_settings(&config),
+        settings: group_settings(config),
     });
     let commands = Arc::new(Replicas::new(
         broker,
@@ -70,7 +101,7 @@ pub(crate) async fn start(config: ServerConfig) -> anyhow::Result<Running> {
         Arc::clone(&coordinator),
         Arc::clone(&configs),
     ));
-    let cluster = registered.start(options::cluster(&config), commands);
+    let cluster = registered.start(options::cluster(config), commands);
     let context = Context::new(Parts {
         broker,
         replicas: Arc::clone(&replicas),
@@ -81,16 +112,13 @@ pub(crate) async fn start(config: ServerConfig) -> anyhow::Result<Running> {
     wait_for_image(broker, &cluster).await;
     let network = network.serve(Arc::new(Server::new(context)))?;
     let (keeper, timers) = (Arc::clone(&replicas), Arc::clone(&coordinator));
+    // Either ends only when the broker is to end.
     let housekeeping = tokio::spawn(async move {
-        tokio::join!(keeper.run(), timers.run());
+        tokio::select! {
+            () = keeper.run() => {}
+            () = timers.run() => {}
+        }
     });
-    info!(
-        broker = broker.0,
-        logs = logs.logs().len(),
-        logs_ms = loaded.as_millis(),
-        total_ms = began.elapsed().as_millis(),
-        "broker started"
-    );
     Ok(Running {
         network,
         housekeeping,
