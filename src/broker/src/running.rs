@@ -9,7 +9,7 @@ use ottla_coordinator::Coordinator;
 use ottla_log::LogManager;
 use ottla_network::Network;
 use tokio::task::JoinHandle;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::start::wall_clock;
 
@@ -30,8 +30,11 @@ pub(crate) struct Running {
 impl Running {
     /// Returns when the broker cannot go on: all log directories have failed.
     pub(crate) async fn failed(&mut self) {
-        // A panic of that task is a failure too.
-        let _ = (&mut self.housekeeping).await;
+        if let Err(error) = (&mut self.housekeeping).await {
+            // Clients can still be served, which is better than nothing.
+            error!(%error, "housekeeping has ended");
+            std::future::pending().await
+        }
     }
 
     /// Takes no more requests, answers those it has, puts the logs in order, and leaves ZooKeeper

@@ -112,12 +112,11 @@ async fn serve(
     wait_for_image(broker, &cluster).await;
     let network = network.serve(Arc::new(Server::new(context)))?;
     let (keeper, timers) = (Arc::clone(&replicas), Arc::clone(&coordinator));
-    // Either ends only when the broker is to end.
     let housekeeping = tokio::spawn(async move {
-        tokio::select! {
-            () = keeper.run() => {}
-            () = timers.run() => {}
-        }
+        // A task of its own, so that neither goes down with the other; it ends with this one.
+        let mut beside = tokio::task::JoinSet::new();
+        beside.spawn(timers.run());
+        keeper.run().await;
     });
     Ok(Running {
         network,
