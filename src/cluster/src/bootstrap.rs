@@ -167,7 +167,9 @@ impl Registered {
         let inputs_sessions = shared.zk.session();
         let watches = shared.zk.watch_events();
         let (answers_in, answers) = mpsc::channel(ANSWERS);
-        let (configs, following) = ConfigFollower::start(Arc::clone(&shared), Arc::clone(&local));
+        let stop = watch::Sender::new(false);
+        let (configs, following) =
+            ConfigFollower::start(Arc::clone(&shared), Arc::clone(&local), stop.subscribe());
         let receiver = Receiver::new(Arc::clone(&shared), local, configs.clone());
         let outboxes = Outboxes::start(shared.id(), receiver, answers_in);
         let inputs = Inputs {
@@ -182,7 +184,6 @@ impl Registered {
             configs,
             self.registered.generation,
         );
-        let stop = watch::Sender::new(false);
         let driving = tokio::spawn(driver.run(inputs, stop.subscribe()));
         let tasks = Tasks {
             stop,

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use ottla_metadata::{ConfigImage, TopicName};
 use ottla_zk::znode::{ConfigEntity as ZkEntity, ConfigKind, EntityConfig};
 use ottla_zk::{Numbered, ReadOne, Sequence, SessionEvent, Watch, WatchEvent, Zk, ZkError};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::convert::{chain, log_malformed};
@@ -38,11 +38,13 @@ impl ConfigFollower {
     pub(crate) fn start(
         shared: Arc<Shared>,
         local: Arc<dyn LocalReplicas>,
+        stop: watch::Receiver<bool>,
     ) -> (ConfigFollower, JoinHandle<()>) {
         let (sender, commands) = mpsc::channel(COMMANDS);
         let task = Task {
             shared,
             local,
+            stop,
             last: None,
         };
         let task = tokio::spawn(task.run(commands));
@@ -143,6 +145,8 @@ fn changes(old: &ConfigImage, new: &ConfigImage) -> Vec<ConfigEntity> {
 struct Task {
     shared: Arc<Shared>,
     local: Arc<dyn LocalReplicas>,
+    /// Becomes true when the broker stops.
+    stop: watch::Receiver<bool>,
     /// The last notice that was processed in this session.
     last: Option<Sequence>,
 }
@@ -188,8 +192,9 @@ impl Task {
                 },
             };
             match result {
+                Err(ZkError::Closed) => return,
                 // Everything is read again with the next session.
-                Ok(()) | Err(ZkError::SessionExpired | ZkError::Closed) => {}
+                Ok(()) | Err(ZkError::SessionExpired) => {}
                 Err(error) => {
                     tracing::error!(
                         error = chain(&error),
@@ -200,18 +205,32 @@ impl Task {
         }
     }
 
+    /// Asks ZooKeeper, but not beyond the stop: while it is away it answers no sooner than the session
+    /// ends, and the logs are to be closed before that.
+    async fn ask<T>(
+        &self,
+        operation: impl Future<Output = Result<T, ZkError>>,
+    ) -> Result<T, ZkError> {
+        let mut stop = self.stop.clone();
+        tokio::select! {
+            biased;
+            _ = stop.wait_for(|stop| *stop) => Err(ZkError::Closed),
+            answer = operation => answer,
+        }
+    }
+
     /// Reads everything; notices that are there already are thereby taken into account.
     async fn reload(&mut self) -> Result<(), ZkError> {
-        let notices = self.shared.zk.config_changes(Watch::Arm).await?;
+        let notices = self.ask(self.shared.zk.config_changes(Watch::Arm)).await?;
         self.last = notices.iter().map(|notice| notice.sequence).max();
-        let image = load(&self.shared.zk).await?;
+        let image = self.ask(load(&self.shared.zk)).await?;
         self.publish(image).await;
         self.purge(&notices).await
     }
 
     /// Processes new notices in order.
     async fn follow(&mut self) -> Result<(), ZkError> {
-        let notices = self.shared.zk.config_changes(Watch::Arm).await?;
+        let notices = self.ask(self.shared.zk.config_changes(Watch::Arm)).await?;
         let mut entities = Vec::new();
         let mut last = self.last;
         for notice in notices
@@ -229,7 +248,7 @@ impl Task {
             }
         }
         let mut image = ConfigImage::clone(&self.shared.configs.load());
-        for (entity, read) in self.shared.zk.configs(entities).await? {
+        for (entity, read) in self.ask(self.shared.zk.configs(entities)).await? {
             put(&mut image, &entity, read);
         }
         self.last = last;
@@ -248,7 +267,7 @@ impl Task {
             return Ok(());
         }
         let mut image = ConfigImage::clone(&known);
-        for (entity, read) in self.shared.zk.configs(missing).await? {
+        for (entity, read) in self.ask(self.shared.zk.configs(missing)).await? {
             put(&mut image, &entity, read);
         }
         self.publish(image).await;
@@ -295,7 +314,7 @@ impl Task {
         if old.is_empty() {
             return Ok(());
         }
-        self.shared.zk.delete_config_changes(&old).await
+        self.ask(self.shared.zk.delete_config_changes(&old)).await
     }
 }
 

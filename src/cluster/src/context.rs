@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use ottla_config::MetadataVersion;
 use ottla_controller::{Event, Fence, Loaded, Read, TermEvent, TopicRead};
-use ottla_metadata::{BrokerId, BrokerInfo, TopicId, TopicName, TopicPartition};
+use ottla_metadata::{
+    BrokerId, BrokerInfo, TopicId, TopicName, TopicPartition, validate_topic_name,
+};
 use ottla_zk::znode::{Feature, FeatureStatus, FeatureVersion};
 use ottla_zk::{Watch, ZkError};
 
@@ -140,7 +142,16 @@ impl Driver {
         Ok(())
     }
 
-    async fn topic_nodes(&self, topics: Vec<TopicName>) -> Result<Vec<TopicRead>, ZkError> {
+    /// Nodes with names that no topic may have are passed over: a replica of one could have a folder
+    /// that the file system refuses, and that would cost the whole log directory.
+    async fn topic_nodes(&self, mut topics: Vec<TopicName>) -> Result<Vec<TopicRead>, ZkError> {
+        topics.retain(|topic| match validate_topic_name(topic) {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::error!(%error, "a node below /brokers/topics is no topic: left alone");
+                false
+            }
+        });
         let nodes = self.shared.zk.topic_nodes(topics, Watch::Arm).await?;
         let found = nodes.iter().filter(|(_, read)| matches!(read, Ok(Some(_))));
         let found = found.map(|(topic, _)| Arc::clone(topic)).collect();

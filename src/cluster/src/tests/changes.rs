@@ -137,8 +137,11 @@ async fn nonsense_in_znodes_is_left_alone() {
     let zk = raw(&connect).await;
     let options =
         zookeeper_client::CreateMode::Persistent.with_acls(zookeeper_client::Acls::anyone_all());
+    let long = format!("/brokers/topics/{}", "x".repeat(250));
     for (path, data) in [
         ("/brokers/topics/bad", &b"nonsense"[..]),
+        // A name that no folder of a log may have.
+        (&long, br#"{"version":1,"partitions":{"0":[1]}}"#),
         ("/brokers/ids/notanumber", b"{}"),
         ("/brokers/ids/9", b"{\"version\":1}"),
         ("/isr_change_notification/isr_change_0000000000", b"["),
