@@ -60,6 +60,14 @@ const NOT_WHILE_RUNNING: &[&str] = &[
     "listener.security.protocol.map",
 ];
 
+/// Keys that Kafka's brokers obey at once and this one from its next start: a change is refused
+/// rather than accepted and not obeyed, but what a cluster has stored already counts.
+const READ_AT_START: &[&str] = &[
+    "max.connections",
+    "max.connections.per.ip",
+    "max.connections.per.ip.overrides",
+];
+
 /// Thread counts move by steps of at most half or double.
 const THREADS: &[&str] = &[
     "num.io.threads",
@@ -149,9 +157,13 @@ impl ServerConfig {
                 "Dynamic thread count update validation failed for {name}={new}, {problem}"
             )));
         }
-        let changed = NOT_WHILE_RUNNING.iter().find(|name| {
-            let text = |config: &ServerConfig| config.values.text(name).map(str::to_owned);
-            text(self) != text(next)
+        let mut fixed = NOT_WHILE_RUNNING.iter().chain(READ_AT_START);
+        let changed = fixed.find(|name| {
+            let value = |config: &ServerConfig| {
+                let setting = config.values.setting(name);
+                setting.map(|setting| setting.value.trim().to_owned())
+            };
+            value(self) != value(next)
         });
         match changed {
             None => Ok(()),

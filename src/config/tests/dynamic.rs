@@ -172,6 +172,14 @@ fn dynamic_changes_are_validated() {
         ),
     );
     check(
+        &[("max.connections.per.ip", "7")],
+        Target::AllBrokers,
+        Err(
+            "max.connections.per.ip cannot be changed while this broker runs; set it in the file \
+             and restart",
+        ),
+    );
+    check(
         &[("listeners", "PLAINTEXT://:9095")],
         Target::OneBroker,
         Err("listeners cannot be changed while this broker runs; set it in the file and restart"),
