@@ -192,6 +192,22 @@ fn describe(code: ErrorCode, message: Option<&str>) -> String {
         ErrorCode::PolicyViolation => {
             "The request goes against the cluster's or the topic's policy."
         }
+        ErrorCode::GroupIdNotFound => "The group id does not exist.",
+        ErrorCode::NonEmptyGroup => "The group is not empty.",
+        ErrorCode::InvalidGroupId => "The group id is invalid.",
+        ErrorCode::GroupSubscribedToTopic => {
+            "The group has members that are subscribed to the topic."
+        }
+        ErrorCode::CoordinatorNotAvailable => "The group's coordinator is not available.",
+        ErrorCode::CoordinatorLoadInProgress => {
+            "The coordinator is still loading what it knows of the group."
+        }
+        ErrorCode::NotCoordinator => "The broker does not coordinate the group.",
+        ErrorCode::GroupAuthorizationFailed => "Not authorized to access the group.",
+        ErrorCode::UnknownMemberId => "The coordinator does not know this member of the group.",
+        ErrorCode::FencedInstanceId => {
+            "Another member with the same group.instance.id has taken this one's place."
+        }
         ErrorCode::KafkaStorageError => "The broker's disk has failed.",
         _ => return format!("the broker answered {code}"),
     };

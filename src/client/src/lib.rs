@@ -13,7 +13,9 @@ mod admin;
 mod cluster;
 mod connection;
 mod consumer;
+mod consumer_protocol;
 mod error;
+mod groups;
 mod offsets;
 mod partitioner;
 mod producer;
@@ -25,7 +27,12 @@ pub use admin::{Admin, AlterOp, ConfigResource, ConfigSource, NewTopic, Resource
 pub use cluster::{Cluster, ClusterOptions, Topics};
 pub use connection::{Connection, ConnectionOptions};
 pub use consumer::{Consumer, ConsumerOptions, ConsumerRecord, Isolation};
+pub use consumer_protocol::{
+    BadConsumerProtocol, decode_assignment, decode_subscription, encode_assignment,
+    encode_subscription,
+};
 pub use error::ClientError;
+pub use groups::{Committed, GroupDescription, GroupListing, GroupMember};
 pub use offsets::{FoundOffset, OffsetSpec};
 pub use partitioner::{murmur2, partition_of_key};
 pub use producer::{Delivery, Idempotence, Producer, ProducerOptions, ProducerRecord};

@@ -10,6 +10,7 @@ mod cli;
 mod configs;
 mod console_consumer;
 mod console_producer;
+mod consumer_groups;
 mod delete_records;
 mod dump_log;
 mod get_offsets;
@@ -44,6 +45,11 @@ const TOOLS: &[Tool] = &[
         name: "console-consumer",
         about: "print the records of a topic",
         run: console_consumer::main,
+    },
+    Tool {
+        name: "consumer-groups",
+        about: "list, describe and delete consumer groups, and change their offsets",
+        run: consumer_groups::main,
     },
     Tool {
         name: "configs",
