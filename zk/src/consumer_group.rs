@@ -182,10 +182,11 @@ impl Zk {
                     let parent = path::parent(at).unwrap_or(path::CONSUMERS);
                     session.ensure(parent).await.map_err(write_error)?;
                 }
-                Some(Conflict::Exists) => match session.stat(at).await.map_err(write_error)? {
-                    Some(stat) => return Ok(stat.ephemeral_owner == Some(session.id())),
-                    None => {}
-                },
+                Some(Conflict::Exists) => {
+                    if let Some(stat) = session.stat(at).await.map_err(write_error)? {
+                        return Ok(stat.ephemeral_owner == Some(session.id()));
+                    }
+                }
                 // If it was stored, the next attempt finds our own node.
                 _ if matches!(error, WriteError::Unknown { .. }) => {}
                 _ => return Err(error),
