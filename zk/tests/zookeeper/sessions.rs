@@ -183,31 +183,3 @@ async fn dropping_the_last_handle_ends_the_session() {
     let event = tokio::time::timeout(PATIENCE, events.next()).await.unwrap();
     assert_eq!(event, WatchEvent::BrokersChanged);
 }
-
-/// By hand: how long it takes to notice that the server is back.
-#[tokio::test]
-#[ignore = "takes a minute; prints a measurement"]
-async fn the_end_of_an_outage_is_noticed_soon() {
-    let server = ZooKeeperServer::start().unwrap();
-    for outage in [1, 3, 6, 10, 14] {
-        let zk = Zk::connect(ZkConfig::new(server.address())).await.unwrap();
-        let mut session = zk.session();
-        server.stop();
-        session
-            .wait_for(|event| matches!(event, SessionEvent::Disconnected { .. }))
-            .await
-            .unwrap();
-        tokio::time::sleep(Duration::from_secs(outage)).await;
-        server.restart().unwrap();
-        let started = Instant::now();
-        let back = session
-            .wait_for(|event| matches!(event, SessionEvent::Connected { .. }))
-            .await
-            .unwrap();
-        println!(
-            "after {outage} s: back within {:?}, {:?}",
-            started.elapsed(),
-            *back
-        );
-    }
-}
