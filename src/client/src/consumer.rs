@@ -125,6 +125,20 @@ impl Consumer {
         self.positions.insert(partition, offset);
     }
 
+    /// Reads this partition no more. What a fetch under way brings of it is dropped.
+    pub fn unassign(&mut self, partition: &TopicPartition) {
+        self.lost.remove(partition);
+        self.positions.remove(partition);
+    }
+
+    /// The offsets that the leaders find; -1 for a time after the last record.
+    pub async fn find_offsets(
+        &self,
+        partitions: &BTreeMap<TopicPartition, OffsetSpec>,
+    ) -> Vec<(TopicPartition, Result<i64, ClientError>)> {
+        self.find(partitions).await
+    }
+
     /// Reads these partitions from the offsets that the leaders find for them. A time after the
     /// last record means the end.
     ///
