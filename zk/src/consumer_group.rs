@@ -128,6 +128,14 @@ impl Zk {
             .collect()
     }
 
+    /// Whether brokers have ever registered here: whether this is the ZooKeeper of a cluster.
+    ///
+    /// # Errors
+    /// ZooKeeper failed.
+    pub async fn has_brokers(&self) -> Result<bool, ZkError> {
+        Ok(self.live()?.stat(path::BROKER_IDS).await?.is_some())
+    }
+
     /// Whether any position of the group is stored.
     ///
     /// # Errors

@@ -18,6 +18,7 @@ use crate::cli::{self, Properties, usage};
 use crate::topic_filter::TopicFilter;
 
 mod format;
+mod zookeeper;
 
 use format::Formatter;
 
@@ -37,6 +38,21 @@ struct Args {
     /// The old name of --include.
     #[arg(long, value_name = "regex", conflicts_with = "topic")]
     whitelist: Option<String>,
+    /// With --zookeeper: read all topics that this regular expression does not match.
+    #[arg(
+        long,
+        value_name = "regex",
+        requires = "zookeeper",
+        conflicts_with = "topic"
+    )]
+    blacklist: Option<String>,
+    /// Read as the consumers of 0.8 to 1.1 do, with the group and its offsets in ZooKeeper:
+    /// host:port,host:port/chroot. Takes the settings of those consumers.
+    #[arg(long, value_name = "urls")]
+    zookeeper: Option<String>,
+    /// With --zookeeper: first remove what is stored of the group.
+    #[arg(long, requires = "zookeeper")]
+    delete_consumer_offsets: bool,
     /// Read only this partition, from its end unless --offset or --from-beginning says otherwise.
     #[arg(long, value_name = "partition")]
     partition: Option<i32>,
@@ -102,6 +118,9 @@ pub(crate) fn main(args: &[String]) -> ExitCode {
 }
 
 async fn run(args: Args) -> Result<()> {
+    if let Some(servers) = &args.zookeeper {
+        return zookeeper::run(&args, servers).await;
+    }
     let begin = args.check()?;
     let properties = args.properties()?;
     let mut formatter = Formatter::new(args.formatter.as_deref(), &args.formatting()?)?;

@@ -34,7 +34,7 @@ impl ConsumerThread {
 
 /// `partition.assignment.strategy`; one for all members of a group.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Strategy {
+pub enum AssignmentStrategy {
     /// Each topic by itself: its partitions in ranges.
     #[default]
     Range,
@@ -42,23 +42,26 @@ pub enum Strategy {
     RoundRobin,
 }
 
-impl FromStr for Strategy {
+impl FromStr for AssignmentStrategy {
     type Err = ();
 
-    fn from_str(name: &str) -> Result<Strategy, ()> {
+    fn from_str(name: &str) -> Result<AssignmentStrategy, ()> {
         match name {
-            "range" => Ok(Strategy::Range),
-            "roundrobin" => Ok(Strategy::RoundRobin),
+            "range" => Ok(AssignmentStrategy::Range),
+            "roundrobin" => Ok(AssignmentStrategy::RoundRobin),
             _ => Err(()),
         }
     }
 }
 
 /// The owner of every partition that a member of the group wants.
-pub fn assign(strategy: Strategy, group: &GroupView) -> BTreeMap<TopicPartition, ConsumerThread> {
+pub fn assign(
+    strategy: AssignmentStrategy,
+    group: &GroupView,
+) -> BTreeMap<TopicPartition, ConsumerThread> {
     match strategy {
-        Strategy::Range => range(group),
-        Strategy::RoundRobin => round_robin(group),
+        AssignmentStrategy::Range => range(group),
+        AssignmentStrategy::RoundRobin => round_robin(group),
     }
 }
 

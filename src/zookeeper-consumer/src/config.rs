@@ -6,7 +6,7 @@ use ottla_client::{ConsumerOptions, OffsetSpec};
 use ottla_zk::ZkConfig;
 use ottla_zk::znode::Subscription;
 
-use crate::assignment::Strategy;
+use crate::assignment::AssignmentStrategy;
 use crate::error::ConsumerError;
 use crate::filter::TopicFilter;
 use crate::rebalance::Patience;
@@ -46,7 +46,7 @@ pub struct ConsumerConfig {
     /// `auto.commit.interval.ms`; none without `auto.commit.enable`.
     pub auto_commit: Option<Duration>,
     /// `partition.assignment.strategy`.
-    pub strategy: Strategy,
+    pub strategy: AssignmentStrategy,
     /// `rebalance.max.retries`.
     pub rebalance_tries: u32,
     /// `rebalance.backoff.ms`.
@@ -69,7 +69,7 @@ impl ConsumerConfig {
             client_id: group.to_owned(),
             reset: Reset::default(),
             auto_commit: Some(Duration::from_secs(60)),
-            strategy: Strategy::default(),
+            strategy: AssignmentStrategy::default(),
             rebalance_tries: 4,
             rebalance_backoff: Duration::from_millis(2_000),
             fetch: ConsumerOptions {

@@ -24,7 +24,7 @@ mod group;
 mod offsets;
 mod rebalance;
 
-pub use assignment::{ConsumerThread, Strategy, assign};
+pub use assignment::{AssignmentStrategy, ConsumerThread, assign};
 pub use config::{ConsumerConfig, Reset};
 pub use consumer::ZookeeperConsumer;
 pub use error::ConsumerError;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ottla_metadata::{Millis, TopicPartition};
 
-use crate::assignment::{ConsumerThread, Strategy, assign};
+use crate::assignment::{AssignmentStrategy, ConsumerThread, assign};
 use crate::group::GroupView;
 
 /// What has happened.
@@ -80,16 +80,26 @@ pub(crate) struct Patience {
     pub(crate) backoff_ms: Millis,
 }
 
-/// A member of a group. What it owns in ZooKeeper is never less than what is in `owned`, except
-/// after the loss of a session that it has not heard of yet.
+/// What is known of a partition that may be ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Held {
+    /// It was claimed or given up, and the outcome is not known.
+    Perhaps,
+    /// It is ours, and is not read yet.
+    Idle,
+    /// It is ours and is read.
+    Reading,
+}
+
+/// A member of a group. All that it owns in ZooKeeper is in `owned`; and except after the loss of a
+/// session that it has not heard of yet, it owns all that is there and not in doubt.
 #[derive(Clone, Debug)]
 pub(crate) struct Rebalance {
     consumer: String,
-    strategy: Strategy,
+    strategy: AssignmentStrategy,
     patience: Patience,
     phase: Phase,
-    /// What we own, and whether we read it.
-    owned: BTreeMap<TopicPartition, bool>,
+    owned: BTreeMap<TopicPartition, Held>,
     /// Our share by the last view.
     share: BTreeMap<TopicPartition, ConsumerThread>,
     tries: u32,
@@ -100,7 +110,11 @@ pub(crate) struct Rebalance {
 }
 
 impl Rebalance {
-    pub(crate) fn new(consumer: &str, strategy: Strategy, patience: Patience) -> Rebalance {
+    pub(crate) fn new(
+        consumer: &str,
+        strategy: AssignmentStrategy,
+        patience: Patience,
+    ) -> Rebalance {
         Rebalance {
             consumer: consumer.to_owned(),
             strategy,
@@ -125,13 +139,13 @@ impl Rebalance {
     pub(crate) fn step(&mut self, now: Millis, event: Event) -> Vec<Action> {
         match (event, &self.phase) {
             (Event::SessionOpened, _) => {
-                self.owned.clear();
+                self.doubt_all();
                 self.tries = 0;
                 self.phase = Phase::Registering;
                 vec![Action::Forget, Action::Register]
             }
             (Event::SessionLost, _) => {
-                self.owned.clear();
+                self.doubt_all();
                 self.phase = Phase::Out;
                 vec![Action::Forget]
             }
@@ -156,15 +170,15 @@ impl Rebalance {
                 self.claim(now)
             }
             (Event::Claimed(won), Phase::Claiming) => {
-                for partition in won {
-                    self.owned.entry(partition).or_insert(false);
-                }
+                self.owned.retain(|_, held| *held != Held::Perhaps);
+                self.owned
+                    .extend(won.into_iter().map(|partition| (partition, Held::Idle)));
                 self.start(now)
             }
             (Event::Started(partitions), Phase::Starting) => {
                 for partition in &partitions {
-                    if let Some(reads) = self.owned.get_mut(partition) {
-                        *reads = true;
+                    if let Some(held) = self.owned.get_mut(partition) {
+                        *held = Held::Reading;
                     }
                 }
                 self.finish(now)
@@ -189,6 +203,14 @@ impl Rebalance {
         }
     }
 
+    /// A session is lost, and with it what it had claimed. But news of it comes late: the last
+    /// claim may have been made by the session after it already.
+    fn doubt_all(&mut self) {
+        for held in self.owned.values_mut() {
+            *held = Held::Perhaps;
+        }
+    }
+
     fn read(&mut self) -> Vec<Action> {
         self.changed = false;
         self.phase = Phase::Reading;
@@ -209,8 +231,9 @@ impl Rebalance {
             return self.claim(now);
         }
         for partition in &lost {
-            // Should the release fail and the next view give it back, it has to be started again.
-            self.owned.insert(partition.clone(), false);
+            // Should the release fail and the next view give it back, it has to be claimed and
+            // started again.
+            self.owned.insert(partition.clone(), Held::Perhaps);
         }
         self.phase = Phase::Releasing;
         vec![Action::Release(lost)]
@@ -218,9 +241,15 @@ impl Rebalance {
 
     fn claim(&mut self, now: Millis) -> Vec<Action> {
         let mut gained = self.share.clone();
-        gained.retain(|partition, _| !self.owned.contains_key(partition));
+        gained.retain(|partition, _| match self.owned.get(partition) {
+            None | Some(Held::Perhaps) => true,
+            Some(Held::Idle | Held::Reading) => false,
+        });
         if gained.is_empty() {
             return self.start(now);
+        }
+        for partition in gained.keys() {
+            self.owned.insert(partition.clone(), Held::Perhaps);
         }
         self.phase = Phase::Claiming;
         vec![Action::Claim(gained)]
@@ -237,7 +266,7 @@ impl Rebalance {
     }
 
     fn idle(&self) -> impl Iterator<Item = &TopicPartition> {
-        let idle = self.owned.iter().filter(|(_, reads)| !**reads);
+        let idle = self.owned.iter().filter(|(_, held)| **held == Held::Idle);
         idle.map(|(partition, _)| partition)
     }
 
