@@ -115,6 +115,7 @@ install_packages
 mkdir -p "$clients"
 once java-3.9 "$sources/java/pom-3.9.xml" -- make_java 3.9
 once java-2.0 "$sources/java/pom-2.0.xml" -- make_java 2.0
+once java-1.1 "$sources/java/pom-1.1.xml" -- make_java 1.1
 once java-client "$sources/java/Client.java" "$sources/java/pom-3.9.xml" -- make_java_client
 once node "$sources/node/package.json" "$sources/node/client.js" -- make_node
 once go "$sources"/go/*.go "$sources"/go/go.* -- make_go

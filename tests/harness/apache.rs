@@ -11,6 +11,8 @@ pub enum ApacheVersion {
     V3_9,
     /// 2.0: the last tools that speak to ZooKeeper.
     V2_0,
+    /// 1.1: the last consumer that works through ZooKeeper.
+    V1_1,
 }
 
 /// `java` with the jars of a release on its class path, for `class`.
@@ -18,6 +20,7 @@ pub fn java_command(version: ApacheVersion, heap_mib: u32, class: &str) -> Comma
     let jars = clients_dir().join("java").join(match version {
         ApacheVersion::V3_9 => "3.9",
         ApacheVersion::V2_0 => "2.0",
+        ApacheVersion::V1_1 => "1.1",
     });
     assert!(
         jars.is_dir(),

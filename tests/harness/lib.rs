@@ -25,7 +25,7 @@ pub use paths::{binary, clients_dir, repository};
 pub use process::{Process, run, run_ok};
 pub use record::{Record, records_for};
 pub use topic::{create_topic, end_offsets, topics_tool};
-pub use zookeeper::{Presence, own_zookeeper, wait_for_znode, znode, zookeeper};
+pub use zookeeper::{Presence, children, own_zookeeper, wait_for_znode, znode, zookeeper};
 
 /// A port on 127.0.0.1 that was free a moment ago.
 pub fn free_port() -> u16 {

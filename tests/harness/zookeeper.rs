@@ -37,6 +37,17 @@ pub fn znode(connect: &str, path: &str) -> Option<String> {
     })
 }
 
+/// The names of a znode's children; none if it is not there.
+pub fn children(connect: &str, path: &str) -> Vec<String> {
+    with_client(connect, async |client| {
+        match client.list_children(path).await {
+            Ok(names) => names,
+            Err(Error::NoNode) => Vec::new(),
+            Err(e) => panic!("{path}: {e}"),
+        }
+    })
+}
+
 /// What a test waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Presence {
