@@ -68,6 +68,11 @@ const READ_AT_START: &[&str] = &[
     "max.connections.per.ip.overrides",
 ];
 
+/// Whether Kafka lets a broker key change while brokers run and this broker does not.
+pub(crate) fn waits_for_restart(name: &str) -> bool {
+    NOT_WHILE_RUNNING.contains(&name) || READ_AT_START.contains(&name)
+}
+
 /// Thread counts move by steps of at most half or double.
 const THREADS: &[&str] = &[
     "num.io.threads",

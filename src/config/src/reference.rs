@@ -99,6 +99,7 @@ fn kind(key: &KeyDef) -> String {
 
 fn change(key: &KeyDef) -> &'static str {
     match key.update {
+        _ if crate::dynamic::waits_for_restart(key.name) => "restart",
         Update::ReadOnly => "restart",
         Update::PerBroker => "broker",
         Update::ClusterWide => "cluster",
