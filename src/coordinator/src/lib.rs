@@ -25,8 +25,6 @@ mod error;
 mod load;
 mod requests;
 mod shard;
-#[cfg(test)]
-mod tests;
 mod timers;
 
 pub use coordinator::{Coordinator, OFFSETS_TOPIC, Options, Settings};
