@@ -96,6 +96,7 @@ fn offset_record(partition: i32, offset: i64) -> (Vec<u8>, Vec<u8>) {
     (key, value)
 }
 
+#[allow(clippy::unwrap_used)] // a helper of tests
 fn batch(options: BatchOptions, records: &[(Vec<u8>, Vec<u8>)]) -> Vec<u8> {
     let mut builder = BatchBuilder::new(options).unwrap();
     for (key, value) in records {

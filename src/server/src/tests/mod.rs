@@ -2,6 +2,7 @@
 
 mod configs;
 mod fetch;
+mod groups;
 mod hostile;
 mod metadata;
 mod offsets;
