@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ottla_client::{
-    Cluster, ClusterOptions, Consumer, ConsumerOptions, ConsumerRecord, OffsetSpec, host_port,
+    ClientError, Cluster, ClusterOptions, Consumer, ConsumerOptions, ConsumerRecord, OffsetSpec,
+    host_port,
 };
 use ottla_metadata::{Millis, SecurityProtocol, TopicName, TopicPartition};
 use ottla_zk::znode::{ConsumerRegistration, PartitionOwner, Subscription};
 use ottla_zk::{SessionEvent, Watch, WatchEvent, WatchEvents, Zk, ZkError};
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::assignment::ConsumerThread;
 use crate::config::ConsumerConfig;
@@ -22,6 +23,8 @@ use crate::rebalance::{Action, Event, Rebalance};
 /// How long the leaders may take to tell the first offset of a partition, before those that did
 /// are read without the others.
 const LOOKUP_PATIENCE: Duration = Duration::from_secs(1);
+/// Before reading is tried again that failed for a passing reason.
+const READ_PAUSE: Duration = Duration::from_millis(200);
 /// How long the last commit may take.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -117,7 +120,14 @@ impl ZookeeperConsumer {
                 event = self.watches.next() => self.watch_fired(&event),
                 () = at(due) => self.step(Event::Tick),
                 () = at(self.next_commit) => self.auto_commit().await,
-                records = read(self.reader.as_mut().filter(|_| has_work)) => return Ok(records?),
+                records = read(self.reader.as_mut().filter(|_| has_work)) => match records {
+                    Ok(records) => return Ok(records),
+                    Err(error) if will_pass(&error) => {
+                        tracing::warn!(%error, "reading failed, to be tried again");
+                        sleep(READ_PAUSE).await;
+                    }
+                    Err(error) => return Err(error.into()),
+                },
             }
         }
     }
@@ -439,9 +449,13 @@ async fn at(moment: Option<Instant>) {
     }
 }
 
-async fn read(
-    reader: Option<&mut Consumer>,
-) -> Result<VecDeque<ConsumerRecord>, ottla_client::ClientError> {
+/// Whether a reader that met it may go on: it was looking for a leader that was away for longer
+/// than [`LOOKUP_PATIENCE`].
+fn will_pass(error: &ClientError) -> bool {
+    error.is_retriable() || matches!(error, ClientError::DeadlinePassed { .. })
+}
+
+async fn read(reader: Option<&mut Consumer>) -> Result<VecDeque<ConsumerRecord>, ClientError> {
     match reader {
         Some(reader) => reader.poll().await,
         None => std::future::pending().await,

@@ -11,6 +11,7 @@
 )]
 
 mod admin;
+mod consumer_group;
 mod election;
 mod fenced;
 mod lost_answers;
