@@ -44,7 +44,7 @@ impl Stage {
         Stage {
             broker,
             zookeeper,
-            outputs: tempfile::tempdir().unwrap(),
+            outputs: tempfile::tempdir().expect("a temporary folder can be made"),
             topics: topics.to_vec(),
             options: options.to_vec(),
             rounds: 0,
@@ -88,7 +88,7 @@ impl Stage {
                 let path = format!("/consumers/{GROUP}/owners/{topic}/{number}");
                 if let Some(owner) = znode(&self.zookeeper, &path) {
                     // Each of them has a single thread.
-                    let id = owner.strip_suffix("-0").unwrap().to_owned();
+                    let id = owner.trim_end_matches("-0").to_owned();
                     owners.insert((topic, number), id);
                 }
             }
