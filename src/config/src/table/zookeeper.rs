@@ -9,7 +9,7 @@ pub(super) const KEYS: &[KeyDef] = &[
     KeyDef::new(High, "zookeeper.session.timeout.ms", Int, Some("18000"), "How long ZooKeeper may hear nothing from the broker before it counts as dead.").implemented(),
     KeyDef::new(High, "zookeeper.connection.timeout.ms", Int, None, "How long a starting broker tries to reach ZooKeeper. Without a value, as long as the session timeout.").implemented(),
     KeyDef::new(High, "zookeeper.set.acl", Boolean, Some("false"), "Protect the znodes with access control lists."),
-    KeyDef::new(High, "zookeeper.max.in.flight.requests", Int, Some("10"), "How many requests may be on their way to ZooKeeper at once.").check(Check::AtLeast(1)).implemented(),
+    KeyDef::new(High, "zookeeper.max.in.flight.requests", Int, Some("10"), "How many requests of one bulk operation may be on their way to ZooKeeper at once; fewer than 128 count as 128.").check(Check::AtLeast(1)).implemented(),
     KeyDef::new(Medium, "zookeeper.clientCnxnSocket", String, None, "Class of the socket that Apache's ZooKeeper client uses for TLS."),
     KeyDef::new(Medium, "zookeeper.ssl.client.enable", Boolean, Some("false"), "Talk to ZooKeeper over TLS."),
     KeyDef::new(Low, "zookeeper.ssl.cipher.suites", List, None, "TLS cipher suites for ZooKeeper."),
