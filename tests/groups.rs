@@ -6,8 +6,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use ottla_tests::{
-    ApacheVersion, Broker, BrokerOptions, Client, Codec, Member, Process, Record, apache_tool,
-    create_topic, java_command, records_for, zookeeper,
+    ApacheVersion, Broker, BrokerKind, BrokerOptions, Client, Codec, Member, Process, Record,
+    apache_tool, create_topic, java_command, records_for, zookeeper,
 };
 
 const PARTITIONS: i32 = 4;
@@ -408,4 +408,28 @@ fn apaches_kafka_consumer_groups_administers_our_groups() {
     let deleted = field.groups_tool(&["--delete", "--group", GROUP]);
     assert!(deleted.contains("was successful"), "{deleted}");
     assert_eq!(field.groups_tool(&["--list"]).trim(), "");
+}
+
+/// What one broker stores the other one reads: the log is all there is of a group.
+#[test]
+fn an_apache_broker_goes_on_with_our_groups_and_we_with_its() {
+    let mut field = Field::new();
+    for kind in [BrokerKind::Apache, BrokerKind::Ottla] {
+        field.send(20);
+        let old = field.sent.clone();
+        field
+            .join(Client::Java, &format!("before {kind:?}"), 20)
+            .finish(BOUND);
+        field.broker.stop();
+        field.broker.restart_as(kind);
+        field.send(20);
+        let name = format!("after {kind:?}");
+        let read = values(&field.join(Client::Java, &name, 20).finish(BOUND));
+        assert_eq!(
+            read.intersection(&old).count(),
+            0,
+            "{kind:?} has lost offsets"
+        );
+        assert_eq!(read.len(), 20);
+    }
 }

@@ -8,7 +8,7 @@ use ottla_protocol::{
 };
 use ottla_replication::Completion;
 
-/// The most partitions that one Produce or Fetch may name. An answer takes some hundreds of bytes
+/// The most partitions, or groups, that one request may name. An answer takes some hundreds of bytes
 /// for each, whatever the request took, so a request of many million tiny ones would be expensive.
 pub(crate) const MAX_PARTITIONS: usize = 200_000;
 
@@ -24,10 +24,19 @@ pub(crate) fn decode<R: Message + Guarded>(request: &Request) -> Result<R, Answe
 
 /// The answer to a request with more than [`MAX_PARTITIONS`].
 pub(crate) fn too_many_partitions(header: &RequestHeader, count: usize) -> Answer {
+    too_many(header, count, "partitions")
+}
+
+fn too_many(header: &RequestHeader, count: usize, things: &str) -> Answer {
     let (api, version) = (header.api, header.api_version);
     Answer::Close(CloseReason(format!(
-        "{api} version {version} names {count} partitions; at most {MAX_PARTITIONS} are served"
+        "{api} version {version} names {count} {things}; at most {MAX_PARTITIONS} are served"
     )))
+}
+
+/// The answer to a request that names more than [`MAX_PARTITIONS`] of these things, if it does.
+pub(crate) fn refuse_many(header: &RequestHeader, count: usize, things: &str) -> Option<Answer> {
+    (count > MAX_PARTITIONS).then(|| too_many(header, count, things))
 }
 
 /// The answer to a request that cannot be decoded.
@@ -66,7 +75,14 @@ pub(crate) fn when<T: Send + 'static, M: Encodable + Guarded>(
 ) -> Answer {
     match completion {
         Completion::Ready(result) => now(&header, &respond(result)),
-        Completion::Pending(result) => later(header, async move { respond(result.await) }),
+        Completion::Pending(result) => {
+            // The client's name is a slice of the request, and a wait may take minutes.
+            let header = RequestHeader {
+                client_id: None,
+                ..header
+            };
+            later(header, async move { respond(result.await) })
+        }
     }
 }
 

@@ -75,7 +75,6 @@ impl TestBroker {
             image: Arc::clone(&cluster.image),
             settings: group_settings(&file),
         });
-        tokio::spawn(Arc::clone(&coordinator).run());
         let context = Context::over(broker, replicas, coordinator, port, configs.server());
         TestBroker {
             server: Server::new(context),

@@ -27,6 +27,10 @@ fn handle(context: &Arc<Context>, request: Request) -> Answer {
         Ok(message) => message,
         Err(answer) => return answer,
     };
+    let named = message.groups_names.len();
+    if let Some(refused) = reply::refuse_many(&request.header, named, "groups") {
+        return refused;
+    }
     let mut seen = BTreeSet::new();
     let groups = message.groups_names.into_iter();
     let deletions: Vec<(GroupId, GroupAnswer<Result<(), GroupError>>)> = groups

@@ -25,6 +25,10 @@ fn handle(context: &Arc<Context>, request: Request) -> Answer {
         Ok(message) => message,
         Err(answer) => return answer,
     };
+    let named = message.groups.len();
+    if let Some(refused) = reply::refuse_many(&request.header, named, "groups") {
+        return refused;
+    }
     let version = request.header.api_version;
     let is_asked = version >= 3 && message.include_authorized_operations;
     let operations = match is_asked {

@@ -34,6 +34,10 @@ fn handle(context: &Arc<Context>, request: Request) -> Answer {
         Ok(message) => message,
         Err(answer) => return answer,
     };
+    let named = message.coordinator_keys.len();
+    if let Some(refused) = reply::refuse_many(&request.header, named, "groups") {
+        return refused;
+    }
     let version = request.header.api_version;
     if let Some((code, words)) = refusal(message.key_type, version) {
         let found = |_: &str| Found::failed(code, words);

@@ -13,6 +13,7 @@ use uuid::Uuid;
 use crate::api_table::{Api, versions};
 use crate::context::Context;
 use crate::group_words::{client_host, kept, member, refusal, shared, written};
+use crate::words::text;
 use crate::{error_code, reply};
 
 pub(crate) static API: Api = Api {
@@ -34,7 +35,8 @@ fn handle(context: &Arc<Context>, request: Request) -> Answer {
     }
     let join = join(&message, &request);
     let joined = context.coordinator.join(&message.group_id, join);
-    let member_id = message.member_id;
+    // Not a slice of the request, which would be kept for as long as the others take to join.
+    let member_id = text(message.member_id.to_string());
     reply::when(request.header, joined, move |result| {
         respond(result, member_id, version)
     })

@@ -24,6 +24,10 @@ fn handle(context: &Arc<Context>, request: Request) -> Answer {
         Ok(message) => message,
         Err(answer) => return answer,
     };
+    let named = message.members.len();
+    if let Some(refused) = reply::refuse_many(&request.header, named, "members") {
+        return refused;
+    }
     let version = request.header.api_version;
     if let Some(code) = refusal(context, &message.group_id, None) {
         return reply::now(&request.header, &failed(code));

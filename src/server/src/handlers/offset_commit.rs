@@ -29,6 +29,10 @@ fn handle(context: &Arc<Context>, request: Request) -> Answer {
         Ok(message) => message,
         Err(answer) => return answer,
     };
+    let named = partitions(&message).count();
+    if let Some(refused) = reply::refuse_many(&request.header, named, "partitions") {
+        return refused;
+    }
     if let Some(code) = static_refusal(context, message.group_instance_id.as_ref()) {
         return reply::now(&request.header, &respond(&message, || code));
     }

@@ -26,6 +26,10 @@ fn handle(context: &Arc<Context>, request: Request) -> Answer {
         Ok(message) => message,
         Err(answer) => return answer,
     };
+    let named = message.topics.iter().map(|t| t.partitions.len()).sum();
+    if let Some(refused) = reply::refuse_many(&request.header, named, "partitions") {
+        return refused;
+    }
     if let Some(code) = refusal(context, &message.group_id, None) {
         return reply::now(&request.header, &failed(code));
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use ottla_coordinator::{CommittedPartition, Unavailable};
 use ottla_metadata::TopicName;
 use ottla_network::{Answer, Request};
+use ottla_protocol::messages::offset_fetch_request::OffsetFetchRequestGroup;
 use ottla_protocol::messages::offset_fetch_response::{
     OffsetFetchResponseGroup, OffsetFetchResponsePartition, OffsetFetchResponsePartitions,
     OffsetFetchResponseTopic, OffsetFetchResponseTopics,
@@ -30,6 +31,10 @@ fn handle(context: &Arc<Context>, request: Request) -> Answer {
         Ok(message) => message,
         Err(answer) => return answer,
     };
+    let named = named(&message);
+    if let Some(refused) = reply::refuse_many(&request.header, named, "partitions") {
+        return refused;
+    }
     match request.header.api_version {
         0 => {
             let context = Arc::clone(context);
@@ -40,6 +45,22 @@ fn handle(context: &Arc<Context>, request: Request) -> Answer {
         1..8 => reply::now(&request.header, &of_one(context, &message, &request)),
         _ => reply::now(&request.header, &of_many(context, &message)),
     }
+}
+
+/// How many partitions a request of any version names.
+fn named(message: &OffsetFetchRequest) -> usize {
+    let topics = message.topics.iter().flatten();
+    let of_one: usize = topics.map(|topic| topic.partition_indexes.len()).sum();
+    let groups = message.groups.iter();
+    let of_group = |group: &OffsetFetchRequestGroup| -> usize {
+        let topics = group.topics.iter().flatten();
+        // A group without any takes room in the answer too.
+        topics
+            .map(|topic| topic.partition_indexes.len())
+            .sum::<usize>()
+            + 1
+    };
+    of_one + groups.map(of_group).sum::<usize>()
 }
 
 /// Topics with their partitions as a request names them.

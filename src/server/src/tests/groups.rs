@@ -1,5 +1,7 @@
 //! Consumer groups: every version, and the codes of what is refused.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use ottla_coordinator::{OFFSETS_TOPIC, Unavailable};
 use ottla_protocol::messages::join_group_request::JoinGroupRequestProtocol;
@@ -61,8 +63,16 @@ fn join(version: i16, member: &str) -> JoinGroupRequest {
         .with_protocols(vec![protocol])
 }
 
-/// Joins as the only member, as clients of that version do.
+/// Joins as the only member, as clients of that version do, while the timers run.
 async fn joined(broker: &TestBroker, version: i16) -> JoinGroupResponse {
+    let timers = Arc::clone(&broker.server.context.coordinator).run();
+    tokio::select! {
+        response = ask_to_join(broker, version) => response,
+        () = timers => panic!("the timers have stopped"),
+    }
+}
+
+async fn ask_to_join(broker: &TestBroker, version: i16) -> JoinGroupResponse {
     let response = broker.ask(version, &join(version, "")).await;
     if version < 4 {
         return response;
