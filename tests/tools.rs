@@ -261,16 +261,6 @@ fn records_through_the_console() {
     ]
     .concat();
     assert_eq!(ours("kafka-console-consumer", &tail), "v48\nv49\n");
-    let group = [
-        "--bootstrap-server",
-        &at,
-        "--topic",
-        "console",
-        "--group",
-        "g",
-    ];
-    assert!(refused("kafka-console-consumer", &group).contains("--group is not supported yet"));
-
     for time in ["latest", "earliest", "-3", "0"] {
         let arguments = ["--bootstrap-server", &at, "--time", time];
         check_same(

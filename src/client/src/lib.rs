@@ -1,21 +1,24 @@
-//! A Kafka client: outgoing connections, and on them a producer, a consumer without groups, and
-//! the administrative requests.
+//! A Kafka client: outgoing connections, and on them a producer, consumers with and
+//! without a group, and the administrative requests.
 //!
 //! - [`Connection`]: one TCP connection; typed requests, pipelined, in negotiated versions.
 //! - [`Cluster`]: connections to all brokers, and what they say about topics and leaders.
-//! - [`Producer`], [`Consumer`], [`Admin`]: built on a [`Cluster`].
+//! - [`Producer`], [`Consumer`], [`GroupConsumer`], [`Admin`]: built on a [`Cluster`].
 //!
 //! Answers are decoded behind the protocol crate's guards, so a hostile broker can make a call
 //! fail but neither panic nor allocate more than it sent.
 
 mod address;
 mod admin;
+mod assignor;
 mod cluster;
 mod connection;
 mod consumer;
 mod consumer_protocol;
 mod error;
+mod group_consumer;
 mod groups;
+mod membership;
 mod offsets;
 mod partitioner;
 mod producer;
@@ -32,6 +35,7 @@ pub use consumer_protocol::{
     encode_subscription,
 };
 pub use error::ClientError;
+pub use group_consumer::{GroupConsumer, GroupOptions, Subscription};
 pub use groups::{Committed, GroupDescription, GroupListing, GroupMember};
 pub use offsets::{FoundOffset, OffsetSpec};
 pub use partitioner::{murmur2, partition_of_key};

@@ -1,14 +1,15 @@
-//! `kafka-console-consumer`, without groups.
+//! `kafka-console-consumer`.
 
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Result, anyhow, bail};
 use clap::Parser;
 use ottla_client::{
-    Cluster, ClusterView, Consumer, ConsumerOptions, Isolation, OffsetSpec, Topics,
+    Cluster, ClusterView, Consumer, ConsumerOptions, Isolation, OffsetSpec, Subscription, Topics,
 };
 use ottla_metadata::{TopicName, TopicPartition};
 use tokio::signal::unix::{SignalKind, signal};
@@ -18,9 +19,11 @@ use crate::cli::{self, Properties, usage};
 use crate::topic_filter::TopicFilter;
 
 mod format;
+mod source;
 mod zookeeper;
 
 use format::Formatter;
+use source::Source;
 
 /// Print the records of a topic.
 #[derive(Debug, Parser)]
@@ -98,7 +101,8 @@ struct Args {
     /// A properties file with settings of the consumer.
     #[arg(long = "consumer.config", value_name = "config file")]
     consumer_config: Option<PathBuf>,
-    /// Not supported yet.
+    /// Read as a member of this group: share the partitions with its other members, begin where
+    /// it stands, and commit.
     #[arg(long, value_name = "consumer group id")]
     group: Option<String>,
     /// Accepted for the sake of scripts.
@@ -125,9 +129,18 @@ async fn run(args: Args) -> Result<()> {
     let properties = args.properties()?;
     let mut formatter = Formatter::new(args.formatter.as_deref(), &args.formatting()?)?;
     let options = options(&properties, begin)?;
+    let group = source::group_options(args.group.as_deref(), &properties)?;
+    if group.is_some() && args.partition.is_some() {
+        bail!(usage(
+            "A group and --partition cannot be specified together: in a group, partitions are assigned."
+        ));
+    }
     let servers = args.bootstrap_server.as_deref().unwrap_or_default();
     let cluster = cli::connect(servers, &properties).await?;
-    let mut consumer = Consumer::new(cluster.clone(), options);
+    let mut consumer = match group {
+        Some(group) => Source::member(cluster.clone(), args.wanted_topics()?, group, options),
+        None => Source::Assigned(Box::new(Consumer::new(cluster.clone(), options))),
+    };
     let mut count = 0;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
@@ -137,18 +150,34 @@ async fn run(args: Args) -> Result<()> {
         _ = terminate.recv() => Err(cli::Stopped(143).into()),
         outcome = consume(&cluster, &mut consumer, begin, &args, &mut formatter, &mut count) => outcome,
     };
+    consumer.close().await;
     eprintln!("Processed a total of {count} messages");
     outcome
 }
 
 async fn consume(
     cluster: &Cluster,
-    consumer: &mut Consumer,
+    source: &mut Source,
     begin: Begin,
     args: &Args,
     formatter: &mut Formatter,
     count: &mut i64,
 ) -> Result<()> {
+    if let Source::Assigned(consumer) = source
+        && !assign(cluster, consumer, begin, args).await?
+    {
+        return Ok(());
+    }
+    print_records(source, args, formatter, count).await
+}
+
+/// Begins with the partitions that the options name. Answers false if they did not come in time.
+async fn assign(
+    cluster: &Cluster,
+    consumer: &mut Consumer,
+    begin: Begin,
+    args: &Args,
+) -> Result<bool> {
     match (begin, args.partition, &args.topic) {
         (Begin::Offset(offset), Some(partition), Some(topic)) => {
             consumer.assign(TopicPartition::new(topic.as_str(), partition), offset);
@@ -160,18 +189,18 @@ async fn consume(
                 None => waiting.await?,
                 Some(patience) => match timeout(patience, waiting).await {
                     Ok(partitions) => partitions?,
-                    Err(_) => return Ok(()),
+                    Err(_) => return Ok(false),
                 },
             };
             let begins = partitions.into_iter().map(|p| (p, spec)).collect();
             consumer.assign_at(&begins).await?;
         }
     }
-    print_records(consumer, args, formatter, count).await
+    Ok(true)
 }
 
 async fn print_records(
-    consumer: &mut Consumer,
+    source: &mut Source,
     args: &Args,
     formatter: &mut Formatter,
     count: &mut i64,
@@ -184,18 +213,20 @@ async fn print_records(
     let mut out = BufWriter::new(io::stdout().lock());
     while *count < max {
         let records = match patience {
-            None => consumer.poll().await?,
-            Some(patience) => match timeout(patience, consumer.poll()).await {
+            None => source.poll().await?,
+            Some(patience) => match timeout(patience, source.poll()).await {
                 Ok(records) => records?,
                 Err(_) => return Ok(()),
             },
         };
-        for record in records {
+        let mut printed = 0;
+        for record in &records {
             if *count >= max {
                 break;
             }
             *count += 1;
-            match formatter.write(&record, &mut out) {
+            printed += 1;
+            match formatter.write(record, &mut out) {
                 Err(error) if error.is::<io::Error>() => {
                     // Whoever read has had enough; as in Kafka, not a failure.
                     eprintln!("Unable to write to standard out, closing consumer.");
@@ -210,6 +241,9 @@ async fn print_records(
         if out.flush().is_err() {
             eprintln!("Unable to write to standard out, closing consumer.");
             return Ok(());
+        }
+        for record in records.iter().take(printed) {
+            source.consumed(record);
         }
     }
     Ok(())
@@ -282,12 +316,6 @@ impl Args {
         if self.bootstrap_server.is_none() {
             bail!(usage("Missing required argument \"[bootstrap-server]\""));
         }
-        if self.group.is_some() {
-            bail!(usage(
-                "--group is not supported yet: consumer groups come with a later version. Without it, all \
-                 partitions are read from the end, or with --from-beginning from the beginning."
-            ));
-        }
         if self.partition.is_some() && self.topic.is_none() {
             bail!(usage("The topic is required when partition is specified."));
         }
@@ -319,6 +347,18 @@ impl Args {
         }
     }
 
+    /// What a member of a group wants to read.
+    fn wanted_topics(&self) -> Result<Subscription> {
+        if let Some(topic) = &self.topic {
+            return Ok(Subscription::Topics(vec![TopicName::from(topic.as_str())]));
+        }
+        let pattern = self.include.as_ref().or(self.whitelist.as_ref());
+        let filter = TopicFilter::new(pattern.map_or("", |p| p))?;
+        Ok(Subscription::Matching(Arc::new(move |topic: &str| {
+            filter.allows(topic, true)
+        })))
+    }
+
     /// How long to wait for something to print; without end if none.
     fn patience(&self) -> Option<Duration> {
         let ms = u64::try_from(self.timeout_ms?).ok()?;
@@ -331,11 +371,6 @@ impl Args {
             None => Properties::new(),
         };
         properties.extend(cli::key_values(&self.consumer_property));
-        if properties.contains_key("group.id") {
-            bail!(usage(
-                "group.id is not supported yet: consumer groups come with a later version."
-            ));
-        }
         if let Some(level) = &self.isolation_level {
             properties.insert("isolation.level".to_owned(), level.clone());
         }
