@@ -78,10 +78,16 @@ class Broker:
         started = time.monotonic()
         self.process = subprocess.Popen(command + [str(properties)], stdout=self.out, stderr=self.out)
         wait_for_port(self.port, self.process)
-        run("kcat", "-P", "-b", self.address, "-t", "first", "-X", "acks=all",
-            "-X", "retry.backoff.ms=5", "-X", "topic.metadata.refresh.fast.interval.ms=10",
-            input="first\n")
+        # A broker that listens may not know of itself as a place for topics yet.
+        while not self.takes_a_record():
+            if self.process.poll() is not None or time.monotonic() - started > 60:
+                raise SystemExit(f"{kind}: no record was acknowledged after the start")
         self.start_seconds = time.monotonic() - started
+
+    def takes_a_record(self):
+        produce = ["kcat", "-P", "-b", self.address, "-t", "first", "-X", "acks=all",
+                   "-X", "retry.backoff.ms=5", "-X", "topic.metadata.refresh.fast.interval.ms=10"]
+        return subprocess.run(produce, input=b"first\n", stderr=subprocess.DEVNULL).returncode == 0
 
     def cpu(self):
         fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
