@@ -8,8 +8,8 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use ottla_tests::{
-    ApacheVersion, Broker, BrokerOptions, apache_tool, binary, free_port, repository, run, run_ok,
-    zookeeper,
+    ApacheVersion, Broker, BrokerOptions, apache_tool, binary, create_topic, free_port, repository,
+    run, run_ok, zookeeper,
 };
 
 /// A script of ours that finds the programs of this build.
@@ -68,6 +68,7 @@ const TOPICS_2_0: &str = "kafka.admin.TopicCommand";
 const CONFIGS: &str = "kafka.admin.ConfigCommand";
 const OFFSETS: &str = "org.apache.kafka.tools.GetOffsetShell";
 const CONSUMER: &str = "org.apache.kafka.tools.consumer.ConsoleConsumer";
+const GROUPS: &str = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand";
 const DUMP: &str = "kafka.tools.DumpLogSegments";
 
 #[test]
@@ -377,6 +378,101 @@ fn a_broker_and_its_zookeeper_by_script() {
     }
     let out = std::fs::read_to_string(home.path().join("out/server.out")).expect("a log");
     assert!(out.contains("broker stopped"), "{out}");
+}
+
+#[test]
+fn groups_through_the_console_and_the_groups_tool() {
+    let broker = Broker::start(&BrokerOptions::new(&zookeeper().fresh_chroot()));
+    let at = broker.address();
+    create_topic(&broker, "shared", 2, &[]);
+    let lines: String = (0..40).map(|i| format!("k{i}\tv{i}\n")).collect();
+    let sending = ["--bootstrap-server", &at, "--topic", "shared"];
+    let keyed = ["--property", "parse.key=true"];
+    ours_with_input(
+        "kafka-console-producer",
+        &[&sending[..], &keyed].concat(),
+        &lines,
+    );
+    let read = |count: &str| {
+        let options = ["--group", "g", "--from-beginning", "--max-messages", count];
+        ours("kafka-console-consumer", &[&sending[..], &options].concat())
+    };
+    // What was read and not printed is not committed.
+    let (first, second) = (read("15"), read("25"));
+    let mut values: Vec<&str> = first.lines().chain(second.lines()).collect();
+    values.sort_unstable();
+    values.dedup();
+    assert_eq!(values.len(), 40, "{first}{second}");
+
+    let with_broker = |arguments: &[&str]| -> Vec<String> {
+        let all = [&["--bootstrap-server", &at], arguments].concat();
+        all.into_iter().map(str::to_owned).collect()
+    };
+    let tool = |arguments: &[&str]| {
+        let all = with_broker(arguments);
+        let all: Vec<&str> = all.iter().map(String::as_str).collect();
+        ours("kafka-consumer-groups.sh", &all)
+    };
+    // Words, not lines: the tool of 3.9 leaves the line ends of a plan out.
+    let same_words = |arguments: &[&str]| {
+        let all = with_broker(arguments);
+        let all: Vec<&str> = all.iter().map(String::as_str).collect();
+        let (found, expected) = (
+            tool(arguments),
+            apache_tool(ApacheVersion::V3_9, GROUPS, &all),
+        );
+        let words = |text: &str| {
+            let mut words: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
+            words.sort_unstable();
+            words
+        };
+        assert_eq!(words(&found), words(&expected), "{arguments:?}");
+    };
+    same_words(&["--list", "--state", "--type"]);
+    same_words(&["--describe", "--group", "g"]);
+    same_words(&["--describe", "--all-groups", "--state"]);
+    same_words(&["--describe", "--group", "none"]);
+    let reset = ["--reset-offsets", "--group", "g", "--topic", "shared"];
+    let plan = |target: &[&'static str]| [&reset[..], target].concat();
+    same_words(&plan(&["--shift-by", "-5", "--dry-run"]));
+    same_words(&plan(&[
+        "--to-datetime",
+        "2020-01-01T00:00:00.000",
+        "--dry-run",
+        "--export",
+    ]));
+
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let csv = folder.path().join("plan.csv");
+    std::fs::write(&csv, tool(&plan(&["--to-offset", "3", "--export"]))).expect("a file");
+    let csv = csv.display().to_string();
+    tool(&[
+        "--reset-offsets",
+        "--group",
+        "g",
+        "--from-file",
+        &csv,
+        "--execute",
+    ]);
+    let offsets: serde_json::Value =
+        serde_json::from_str(&tool(&["--describe", "--group", "g", "--json"])).expect("JSON");
+    for row in [&offsets[0], &offsets[1]] {
+        assert_eq!(row["currentOffset"], 3, "{offsets}");
+    }
+    assert_eq!(read("34").lines().count(), 34);
+
+    let deleted = tool(&["--delete-offsets", "--group", "g", "--topic", "shared:1"]);
+    assert!(deleted.contains("Successful"), "{deleted}");
+    let deleted = tool(&["--delete", "--group", "g"]);
+    assert_eq!(
+        deleted,
+        "Deletion of requested consumer groups ('g') was successful.\n"
+    );
+    let gone = refused(
+        "kafka-consumer-groups",
+        &["--bootstrap-server", &at, "--delete", "--group", "g"],
+    );
+    assert!(gone.contains("could not be deleted due to"), "{gone}");
 }
 
 #[test]
