@@ -4,7 +4,7 @@ import signal
 import sys
 
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
-from kafka.errors import CommitFailedError
+from kafka.errors import CommitFailedError, RebalanceInProgressError
 
 
 def produce(brokers, topic, path, compression="none"):
@@ -84,8 +84,8 @@ def group(brokers, topic, group_id, count):
                 left -= 1
         try:
             consumer.commit()
-        except CommitFailedError:
-            pass  # the partitions have moved: others read these records again
+        except (CommitFailedError, RebalanceInProgressError):
+            pass  # the partitions have moved, or are about to: others read these records again
     consumer.close()
 
 
