@@ -19,6 +19,7 @@ use crate::cli::{self, Properties, usage};
 use crate::topic_filter::TopicFilter;
 
 mod format;
+mod internal;
 mod source;
 mod zookeeper;
 
@@ -86,7 +87,9 @@ struct Args {
     /// A properties file with the same keys as --property, which goes before it.
     #[arg(long, value_name = "config file")]
     formatter_config: Option<PathBuf>,
-    /// DefaultMessageFormatter or NoOpMessageFormatter.
+    /// How records are printed: DefaultMessageFormatter or NoOpMessageFormatter; for
+    /// __consumer_offsets OffsetsMessageFormatter or GroupMetadataMessageFormatter. With or
+    /// without the package.
     #[arg(long, value_name = "class")]
     formatter: Option<String>,
     /// The same as --property key.deserializer=.

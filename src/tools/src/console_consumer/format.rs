@@ -1,4 +1,4 @@
-//! How a record is printed (Kafka's `DefaultMessageFormatter`).
+//! How a record is printed: the classes of `--formatter`, and Kafka's `DefaultMessageFormatter`.
 
 use std::io::Write;
 
@@ -6,12 +6,13 @@ use anyhow::{Context, Result, bail};
 use ottla_client::ConsumerRecord;
 use ottla_records::{NO_TIMESTAMP, TimestampType};
 
+use super::internal::{self, Wanted};
 use crate::cli::Properties;
 
 /// What is printed of a record, and how.
 #[derive(Debug)]
 pub(super) struct Formatter {
-    silent: bool,
+    class: Class,
     timestamp: bool,
     key: bool,
     value: bool,
@@ -26,6 +27,50 @@ pub(super) struct Formatter {
     value_form: Form,
     headers_form: Form,
 }
+
+/// The classes that are built in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Class {
+    Default,
+    NoOp,
+    /// JSON of the records of `__consumer_offsets`.
+    Internal(Wanted),
+    /// The same records as the classes from before 3.9 print them.
+    ClassicInternal(Wanted),
+}
+
+impl Class {
+    /// The class of a name, with or without its package.
+    fn of_name(name: &str) -> Result<Class> {
+        let class = match name.rsplit('.').next().unwrap_or(name) {
+            // What the second one also logs, Kafka's own settings for tools suppress.
+            "DefaultMessageFormatter" | "LoggingMessageFormatter" => Class::Default,
+            "NoOpMessageFormatter" => Class::NoOp,
+            "OffsetsMessageFormatter" => Class::Internal(Wanted::Offsets),
+            "GroupMetadataMessageFormatter" => Class::Internal(Wanted::Groups),
+            "GroupMetadataManager$OffsetsMessageFormatter" => {
+                Class::ClassicInternal(Wanted::Offsets)
+            }
+            "GroupMetadataManager$GroupMetadataMessageFormatter" => {
+                Class::ClassicInternal(Wanted::Groups)
+            }
+            _ => bail!("--formatter {name} is not built in; these are: {BUILT_IN}"),
+        };
+        if name.starts_with("kafka.") {
+            let last = name.rsplit(['.', '$']).next().unwrap_or(name);
+            eprintln!(
+                "WARNING: {name} is deprecated and will be removed in the next major release. Please use \
+                 org.apache.kafka.tools.consumer.{last} instead"
+            );
+        }
+        Ok(class)
+    }
+}
+
+const BUILT_IN: &str = "DefaultMessageFormatter, LoggingMessageFormatter, NoOpMessageFormatter, \
+    OffsetsMessageFormatter and GroupMetadataMessageFormatter (org.apache.kafka.tools.consumer), \
+    GroupMetadataManager$OffsetsMessageFormatter and \
+    GroupMetadataManager$GroupMetadataMessageFormatter (kafka.coordinator.group)";
 
 /// What bytes stand for: the deserializers of Kafka's client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,14 +133,7 @@ fn exactly<const N: usize>(bytes: &[u8]) -> Result<[u8; N]> {
 
 impl Formatter {
     pub(super) fn new(class: Option<&str>, properties: &Properties) -> Result<Formatter> {
-        let class = class.unwrap_or("DefaultMessageFormatter");
-        let silent = match class.rsplit('.').next() {
-            Some("DefaultMessageFormatter") => false,
-            Some("NoOpMessageFormatter") => true,
-            _ => bail!(
-                "--formatter {class} is not built in; DefaultMessageFormatter and NoOpMessageFormatter are"
-            ),
-        };
+        let class = class.map_or(Ok(Class::Default), Class::of_name)?;
         let flag = |key: &str, default: bool| {
             let value = properties.get(key);
             value.map_or(default, |v| v.trim().eq_ignore_ascii_case("true"))
@@ -105,7 +143,7 @@ impl Formatter {
             value.map_or(default, |v| v).as_bytes().to_vec()
         };
         Ok(Formatter {
-            silent,
+            class,
             timestamp: flag("print.timestamp", false),
             key: flag("print.key", false),
             value: flag("print.value", true),
@@ -124,11 +162,15 @@ impl Formatter {
 
     /// Prints one record. A record that cannot be printed leaves nothing behind.
     pub(super) fn write(&mut self, record: &ConsumerRecord, out: &mut impl Write) -> Result<()> {
-        if self.silent {
-            return Ok(());
-        }
+        let (key, value) = (record.record.key.as_deref(), record.record.value.as_deref());
         let mut line = Vec::new();
-        self.compose(record, &mut line)
+        let composed = match self.class {
+            Class::Default => self.compose(record, &mut line),
+            Class::NoOp => Ok(()),
+            Class::Internal(wanted) => internal::json(wanted, key, value, &mut line),
+            Class::ClassicInternal(wanted) => internal::classic(wanted, key, value, &mut line),
+        };
+        composed
             .with_context(|| format!("{} offset {}", record.partition, record.record.offset))?;
         out.write_all(&line)?;
         Ok(())
@@ -225,6 +267,43 @@ mod tests {
             .map(|()| String::from_utf8(out).unwrap())
             .map_err(|e| format!("{e:#}"));
         assert_eq!(found.as_deref().map_err(String::as_str), expected);
+    }
+
+    #[test]
+    fn formatters_go_by_kafkas_names() {
+        let class = |name: &str| {
+            let formatter = Formatter::new(Some(name), &Properties::new());
+            formatter.map(|f| f.class).map_err(|e| e.to_string())
+        };
+        let package = "org.apache.kafka.tools.consumer";
+        for (name, expected) in [
+            ("DefaultMessageFormatter", Class::Default),
+            ("LoggingMessageFormatter", Class::Default),
+            ("NoOpMessageFormatter", Class::NoOp),
+            ("OffsetsMessageFormatter", Class::Internal(Wanted::Offsets)),
+            (
+                "GroupMetadataMessageFormatter",
+                Class::Internal(Wanted::Groups),
+            ),
+        ] {
+            assert_eq!(class(&format!("{package}.{name}")), Ok(expected));
+        }
+        for (name, expected) in [
+            ("kafka.tools.DefaultMessageFormatter", Class::Default),
+            (
+                "kafka.coordinator.group.GroupMetadataManager$OffsetsMessageFormatter",
+                Class::ClassicInternal(Wanted::Offsets),
+            ),
+            (
+                "kafka.coordinator.group.GroupMetadataManager$GroupMetadataMessageFormatter",
+                Class::ClassicInternal(Wanted::Groups),
+            ),
+        ] {
+            assert_eq!(class(name), Ok(expected));
+        }
+        let error = class("com.example.Own").unwrap_err();
+        assert!(error.contains("com.example.Own is not built in"), "{error}");
+        assert!(error.contains("OffsetsMessageFormatter"), "{error}");
     }
 
     #[test]
