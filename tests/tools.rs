@@ -8,8 +8,8 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use ottla_tests::{
-    ApacheVersion, Broker, BrokerOptions, apache_tool, binary, create_topic, free_port, repository,
-    run, run_ok, zookeeper,
+    ApacheVersion, Broker, BrokerKind, BrokerOptions, apache_tool, binary, create_topic, free_port,
+    repository, run, run_ok, zookeeper,
 };
 
 /// A script of ours that finds the programs of this build.
@@ -382,7 +382,8 @@ fn a_broker_and_its_zookeeper_by_script() {
 
 #[test]
 fn groups_through_the_console_and_the_groups_tool() {
-    let broker = Broker::start(&BrokerOptions::new(&zookeeper().fresh_chroot()));
+    let options = BrokerOptions::new(&zookeeper().fresh_chroot());
+    let broker = Broker::start(&options.with("offsets.topic.num.partitions", "1"));
     let at = broker.address();
     create_topic(&broker, "shared", 2, &[]);
     let lines: String = (0..40).map(|i| format!("k{i}\tv{i}\n")).collect();
@@ -473,6 +474,79 @@ fn groups_through_the_console_and_the_groups_tool() {
         &["--bootstrap-server", &at, "--delete", "--group", "g"],
     );
     assert!(gone.contains("could not be deleted due to"), "{gone}");
+    same_formatted_offsets(&at);
+}
+
+/// Both console consumers print the same of the only partition of `__consumer_offsets`, whatever
+/// the formatter.
+fn same_formatted_offsets(at: &str) {
+    for (class, sign) in [
+        (
+            "org.apache.kafka.tools.consumer.OffsetsMessageFormatter",
+            "\"leaderEpoch\":",
+        ),
+        (
+            "org.apache.kafka.tools.consumer.GroupMetadataMessageFormatter",
+            "\"memberId\":",
+        ),
+        (
+            "kafka.coordinator.group.GroupMetadataManager$OffsetsMessageFormatter",
+            "::OffsetAndMetadata(",
+        ),
+        (
+            "kafka.coordinator.group.GroupMetadataManager$GroupMetadataMessageFormatter",
+            "-> MemberMetadata(",
+        ),
+    ] {
+        // By partition, as without it Apache's consumer joins a group, which is stored there too.
+        let arguments = [
+            ["--bootstrap-server", at],
+            ["--topic", "__consumer_offsets"],
+            ["--partition", "0"],
+            ["--formatter", class],
+            ["--timeout-ms", "5000"],
+        ];
+        let arguments = [&["--from-beginning"], arguments.as_flattened()].concat();
+        let found = ours("kafka-console-consumer", &arguments);
+        assert!(found.contains(sign), "{class}: {found}");
+        let expected = apache_tool(ApacheVersion::V3_9, CONSUMER, &arguments);
+        assert_eq!(found, expected, "{class}");
+    }
+}
+
+/// Our groups tool beside Apache's on Apache's broker.
+#[test]
+fn groups_of_an_apache_broker() {
+    let options = BrokerOptions::new(&zookeeper().fresh_chroot())
+        .kind(BrokerKind::Apache)
+        .with("offsets.topic.num.partitions", "1")
+        .with("group.initial.rebalance.delay.ms", "0");
+    let broker = Broker::start(&options);
+    let at = broker.address();
+    create_topic(&broker, "shared", 2, &[]);
+    let sending = ["--bootstrap-server", &at, "--topic", "shared"];
+    ours_with_input("kafka-console-producer", &sending, "a\nb\nc\nd\n");
+    let reading = ["--group", "g", "--from-beginning", "--max-messages", "3"];
+    let read = ours("kafka-console-consumer", &[&sending[..], &reading].concat());
+    assert_eq!(read.lines().count(), 3, "{read}");
+    for arguments in [
+        &["--list"][..],
+        &["--list", "--state"],
+        &["--describe", "--group", "g"],
+        &["--describe", "--group", "g", "--members", "--verbose"],
+        &["--describe", "--all-groups", "--state"],
+    ] {
+        let all = [&["--bootstrap-server", &at], arguments].concat();
+        let found = ours("kafka-consumer-groups", &all);
+        let expected = apache_tool(ApacheVersion::V3_9, GROUPS, &all);
+        let words = |text: &str| -> Vec<String> {
+            let mut words: Vec<_> = text.split_whitespace().map(str::to_owned).collect();
+            words.sort_unstable();
+            words
+        };
+        assert_eq!(words(&found), words(&expected), "{arguments:?}");
+    }
+    same_formatted_offsets(&at);
 }
 
 #[test]
