@@ -68,27 +68,7 @@ impl Zk {
         let at = entity_path(entity);
         let data = config.encode();
         let session = self.live_for_write()?;
-        loop {
-            match session.set(&at, &data, None).await {
-                Ok(_) => return Ok(()),
-                Err(error) if error.conflict() == Some(Conflict::Missing) => {}
-                Err(error) => return Err(error),
-            }
-            match session.create(&at, &data).await {
-                Err(error) if error.conflict() == Some(Conflict::Exists) => {}
-                Err(error) if error.conflict() == Some(Conflict::Missing) => {
-                    let parent = path::parent(&at).unwrap_or(path::CONFIG);
-                    session.ensure(parent).await.map_err(|error| match error {
-                        ZkError::Closed => WriteError::Closed,
-                        ZkError::Refused { path, source, .. } => {
-                            WriteError::Refused { path, source }
-                        }
-                        _ => WriteError::SessionExpired,
-                    })?;
-                }
-                other => return other,
-            }
-        }
+        session.put(&at, &data).await
     }
 
     /// As [`Zk::write_config`], provided that `/controller` still has the version that was read: as

@@ -2,7 +2,7 @@
 
 use ottla_metadata::Offset;
 
-use crate::error::{Conflict, WriteError, WriteResult, ZkError};
+use crate::error::{WriteResult, ZkError};
 use crate::path;
 use crate::zk::Zk;
 use crate::znode::{ConsumerOffset, Znode};
@@ -38,26 +38,6 @@ impl Zk {
         let at = path::consumer_offset(group, topic, partition);
         let data = ConsumerOffset(offset).encode();
         let session = self.live_for_write()?;
-        loop {
-            match session.set(&at, &data, None).await {
-                Ok(_) => return Ok(()),
-                Err(error) if error.conflict() == Some(Conflict::Missing) => {}
-                Err(error) => return Err(error),
-            }
-            match session.create(&at, &data).await {
-                Err(error) if error.conflict() == Some(Conflict::Exists) => {}
-                Err(error) if error.conflict() == Some(Conflict::Missing) => {
-                    let parent = path::parent(&at).unwrap_or(path::CONSUMERS);
-                    session.ensure(parent).await.map_err(|error| match error {
-                        ZkError::Closed => WriteError::Closed,
-                        ZkError::Refused { path, source, .. } => {
-                            WriteError::Refused { path, source }
-                        }
-                        _ => WriteError::SessionExpired,
-                    })?;
-                }
-                other => return other,
-            }
-        }
+        session.put(&at, &data).await
     }
 }

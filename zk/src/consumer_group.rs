@@ -4,7 +4,7 @@
 use ottla_metadata::{Offset, TopicPartition};
 
 use crate::error::{Conflict, WriteError, WriteResult, ZkError};
-use crate::node::{ReadOne, Versioned, stopped};
+use crate::node::{ReadOne, Versioned, stopped, write_error};
 use crate::path;
 use crate::watch::{Watch, WatchEvent};
 use crate::zk::Zk;
@@ -200,14 +200,5 @@ impl Zk {
                 _ => return Err(error),
             }
         }
-    }
-}
-
-/// The failure of a read, or of the creation of parents, on the way to a write.
-fn write_error(error: ZkError) -> WriteError {
-    match error {
-        ZkError::Closed => WriteError::Closed,
-        ZkError::Refused { path, source, .. } => WriteError::Refused { path, source },
-        _ => WriteError::SessionExpired,
     }
 }

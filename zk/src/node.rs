@@ -328,6 +328,26 @@ impl Session {
         }
     }
 
+    /// Sets a node's data, whatever its version, and creates the node with its parents where it is
+    /// missing. The last writer wins, so repeating it after `Unknown` is safe.
+    pub(crate) async fn put(&self, path: &str, data: &[u8]) -> WriteResult<()> {
+        loop {
+            match self.set(path, data, None).await {
+                Ok(_) => return Ok(()),
+                Err(error) if error.conflict() == Some(Conflict::Missing) => {}
+                Err(error) => return Err(error),
+            }
+            match self.create(path, data).await {
+                Err(error) if error.conflict() == Some(Conflict::Exists) => {}
+                Err(error) if error.conflict() == Some(Conflict::Missing) => {
+                    let parent = crate::path::parent(path).unwrap_or("/");
+                    self.ensure(parent).await.map_err(write_error)?;
+                }
+                other => return other,
+            }
+        }
+    }
+
     /// Creates a persistent node and its parents where they are missing. Repeating it is harmless,
     /// hence it survives a lost connection.
     pub(crate) async fn ensure(&self, path: &str) -> Result<(), ZkError> {
@@ -349,5 +369,14 @@ impl Session {
             }
         }
         Ok(())
+    }
+}
+
+/// The failure of a read, or of the creation of parents, on the way to a write.
+pub(crate) fn write_error(error: ZkError) -> WriteError {
+    match error {
+        ZkError::Closed => WriteError::Closed,
+        ZkError::Refused { path, source, .. } => WriteError::Refused { path, source },
+        _ => WriteError::SessionExpired,
     }
 }

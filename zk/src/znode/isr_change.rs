@@ -2,7 +2,7 @@
 //! has changed (`IsrChangeNotificationSequenceZNode`), below IBP 2.7.
 
 use ottla_metadata::TopicPartition;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{Malformed, Znode, json};
 
@@ -22,11 +22,7 @@ impl Znode for IsrChange {
     }
 
     fn encode(&self) -> Vec<u8> {
-        let partitions: Vec<Value> = self
-            .partitions
-            .iter()
-            .map(|tp| json!({ "topic": &*tp.topic, "partition": tp.partition }))
-            .collect();
+        let partitions = json::topic_partitions(&self.partitions);
         json::text(&json!({ "version": 1, "partitions": partitions }))
     }
 }

@@ -158,6 +158,14 @@ pub(super) fn as_topic_partitions(values: &[Value]) -> Result<Vec<TopicPartition
         .collect()
 }
 
+/// The reverse of [`as_topic_partitions`].
+pub(super) fn topic_partitions(partitions: &[TopicPartition]) -> Value {
+    partitions
+        .iter()
+        .map(|tp| serde_json::json!({ "topic": &*tp.topic, "partition": tp.partition }))
+        .collect()
+}
+
 pub(super) fn ids(brokers: &[BrokerId]) -> Value {
     brokers.iter().map(|id| id.0).collect()
 }

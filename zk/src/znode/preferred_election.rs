@@ -1,7 +1,7 @@
 //! `/admin/preferred_replica_election`: partitions that should return to their preferred leader.
 
 use ottla_metadata::TopicPartition;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{Malformed, Znode, json};
 
@@ -21,11 +21,7 @@ impl Znode for PreferredElection {
     }
 
     fn encode(&self) -> Vec<u8> {
-        let partitions: Vec<Value> = self
-            .partitions
-            .iter()
-            .map(|tp| json!({ "topic": &*tp.topic, "partition": tp.partition }))
-            .collect();
+        let partitions = json::topic_partitions(&self.partitions);
         json::text(&json!({ "version": 1, "partitions": partitions }))
     }
 }
