@@ -25,6 +25,46 @@ impl BrokerKind {
     }
 }
 
+/// The port of a broker that has a network of its own.
+const NAMESPACE_PORT: u16 = 9092;
+
+/// Where a process runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// On 127.0.0.1, like the test.
+    Loopback,
+    /// In a network namespace, under an address of its own.
+    Namespace {
+        /// As `ip netns` lists it.
+        name: String,
+        /// The address.
+        host: String,
+    },
+}
+
+impl Place {
+    /// The address that the process is reached by.
+    pub fn host(&self) -> &str {
+        match self {
+            Place::Loopback => "127.0.0.1",
+            Place::Namespace { host, .. } => host,
+        }
+    }
+
+    /// The same command, run there. `ip netns exec` becomes the program, so the process id is its.
+    pub fn within(&self, command: Command) -> Command {
+        match self {
+            Place::Loopback => command,
+            Place::Namespace { name, .. } => {
+                let mut inside = Command::new("ip");
+                inside.args(["netns", "exec", name]);
+                inside.arg(command.get_program()).args(command.get_args());
+                inside
+            }
+        }
+    }
+}
+
 /// What a test wants of its broker.
 #[derive(Clone, Debug)]
 pub struct BrokerOptions {
@@ -34,6 +74,8 @@ pub struct BrokerOptions {
     pub id: i32,
     /// `zookeeper.connect`.
     pub zookeeper: String,
+    /// Where it runs and listens.
+    pub place: Place,
     /// Further lines of `server.properties`.
     pub properties: Vec<(String, String)>,
 }
@@ -45,6 +87,7 @@ impl BrokerOptions {
             kind: BrokerKind::under_test(),
             id: 0,
             zookeeper: zookeeper.to_owned(),
+            place: Place::Loopback,
             properties: Vec::new(),
         }
     }
@@ -68,37 +111,54 @@ impl BrokerOptions {
 pub struct Broker {
     kind: BrokerKind,
     home: tempfile::TempDir,
+    place: Place,
     port: u16,
     process: Option<Process>,
+    /// How much of the output is of former processes.
+    printed_before: usize,
 }
 
 impl Broker {
     /// Starts a broker and waits until it serves.
     pub fn start(options: &BrokerOptions) -> Broker {
+        let mut broker = Broker::prepare(options);
+        broker.launch();
+        broker
+    }
+
+    /// A broker with its folder and properties that has not been started yet.
+    pub fn prepare(options: &BrokerOptions) -> Broker {
         let home = tempfile::Builder::new()
             .prefix("ottla-broker-")
             .tempdir()
             .expect("a temporary folder can be made");
-        let mut broker = Broker {
+        let broker = Broker {
             kind: options.kind,
             home,
-            port: free_port(),
+            place: options.place.clone(),
+            port: match options.place {
+                Place::Loopback => free_port(),
+                Place::Namespace { .. } => NAMESPACE_PORT,
+            },
             process: None,
+            printed_before: 0,
         };
         broker.write_properties(options);
-        broker.launch();
         broker
     }
 
     fn write_properties(&self, options: &BrokerOptions) {
         let mut text = format!(
-            "broker.id={}\nlisteners=PLAINTEXT://127.0.0.1:{}\nlog.dirs={}\nzookeeper.connect={}\n\
-             offsets.topic.replication.factor=1\n",
+            "broker.id={}\nlisteners=PLAINTEXT://{}\nlog.dirs={}\nzookeeper.connect={}\n",
             options.id,
-            self.port,
+            self.address(),
             self.log_dir().display(),
             options.zookeeper
         );
+        let replicas = ("offsets.topic.replication.factor", "1");
+        if !options.properties.iter().any(|(key, _)| key == replicas.0) {
+            text.push_str(&format!("{}={}\n", replicas.0, replicas.1));
+        }
         for (key, value) in &options.properties {
             text.push_str(&format!("{key}={value}\n"));
         }
@@ -107,7 +167,6 @@ impl Broker {
 
     /// Starts the process again on the same files; as another kind of broker if so wished.
     pub fn restart_as(&mut self, kind: BrokerKind) {
-        assert!(self.process.is_none(), "the broker still runs");
         self.kind = kind;
         self.launch();
     }
@@ -118,21 +177,54 @@ impl Broker {
     }
 
     fn launch(&mut self) {
-        let (command, sign, bound) = match self.kind {
-            BrokerKind::Ottla => (self.ottla_command(), "broker started", 20),
+        self.begin();
+        self.wait_until_started();
+    }
+
+    /// Starts the process and does not wait until it serves.
+    pub fn begin(&mut self) {
+        assert!(self.process.is_none(), "the broker still runs");
+        let command = match self.kind {
+            BrokerKind::Ottla => self.ottla_command(),
             BrokerKind::Apache => {
                 let mut command = java_command(ApacheVersion::V3_9, 512, "kafka.Kafka");
                 command.arg(self.properties());
-                (command, "started (kafka.server.KafkaServer)", 90)
+                command
             }
         };
-        let log = self.home.path().join("broker.out");
-        let from = std::fs::metadata(&log).map_or(0, |m| m.len() as usize);
-        let mut process = Process::start(&format!("{:?} broker", self.kind), command, &log);
-        process.wait_for_output("start", from, Duration::from_secs(bound), |text| {
-            text.contains(sign).then_some(())
-        });
-        self.process = Some(process);
+        let log = self.output_file();
+        self.printed_before = std::fs::metadata(&log).map_or(0, |m| m.len() as usize);
+        let name = format!("{:?} broker", self.kind);
+        self.process = Some(Process::start(&name, self.place.within(command), &log));
+    }
+
+    /// Waits until the process says that it serves.
+    pub fn wait_until_started(&mut self) {
+        let (sign, bound) = match self.kind {
+            BrokerKind::Ottla => ("broker started", 30),
+            BrokerKind::Apache => ("started (kafka.server.KafkaServer)", 120),
+        };
+        let from = self.printed_before;
+        let bound = Duration::from_secs(bound);
+        self.process()
+            .wait_for_output("start", from, bound, |text| {
+                text.contains(sign).then_some(())
+            });
+    }
+
+    /// Where all that the broker prints is kept, over its restarts.
+    pub fn output_file(&self) -> PathBuf {
+        self.home.path().join("broker.out")
+    }
+
+    /// Whether the process was started and has not been stopped or killed by the test.
+    pub fn is_up(&self) -> bool {
+        self.process.is_some()
+    }
+
+    /// Whose broker it is now.
+    pub fn kind(&self) -> BrokerKind {
+        self.kind
     }
 
     /// The command line that starts our broker on this one's properties, for tests of the start.
@@ -144,7 +236,7 @@ impl Broker {
 
     /// `host:port`.
     pub fn address(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
+        format!("{}:{}", self.place.host(), self.port)
     }
 
     /// The log directory.

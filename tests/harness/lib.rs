@@ -10,6 +10,7 @@
 mod apache;
 mod broker;
 mod client;
+mod cluster;
 mod member;
 mod paths;
 mod process;
@@ -18,8 +19,9 @@ mod topic;
 mod zookeeper;
 
 pub use apache::{ApacheVersion, apache_tool, java_command};
-pub use broker::{Broker, BrokerKind, BrokerOptions};
+pub use broker::{Broker, BrokerKind, BrokerOptions, Place};
 pub use client::{Client, Codec};
+pub use cluster::{ClusterSpec, TestCluster, plain};
 pub use member::Member;
 pub use paths::{binary, clients_dir, repository};
 pub use process::{Process, run, run_ok};
