@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use crate::cluster::{Cluster, Tasks};
+use crate::commands::COMMANDS;
 use crate::configs::{self, ConfigFollower};
 use crate::driver::{Driver, Inputs};
 use crate::membership;
@@ -151,6 +152,7 @@ impl Registered {
             id: self.registration.id,
             rack: self.registration.rack.clone(),
         };
+        let (commands, commands_out) = mpsc::channel(COMMANDS);
         let shared = Arc::new(Shared {
             zk: self.bootstrap.zk,
             registration: self.registration,
@@ -161,6 +163,7 @@ impl Registered {
             configs_version: watch::Sender::new(0),
             placeable: ArcSwap::from_pointee(vec![own]),
             removals: watch::Sender::new(0),
+            commands,
             broker_epoch: AtomicI64::new(self.registered.epoch),
             is_controller: AtomicBool::new(false),
         });
@@ -176,6 +179,7 @@ impl Registered {
             sessions: inputs_sessions,
             watches,
             answers,
+            commands: commands_out,
             configs_version: shared.configs_version.subscribe(),
         };
         let driver = Driver::new(

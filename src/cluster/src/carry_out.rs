@@ -87,8 +87,14 @@ impl Driver {
                 self.clean_up(fence, vec![FencedWrite::DeletePreferredElection])
                     .await
             }
-            // Nobody asks for a controlled shutdown yet, so nobody waits.
-            Action::AnswerShutdown(..) => Ok(()),
+            Action::AnswerShutdown(waiter, result) => {
+                self.waiters.shut_down(waiter, result);
+                Ok(())
+            }
+            Action::AnswerAlteration(waiter, result) => {
+                self.waiters.altered(waiter, result);
+                Ok(())
+            }
             Action::Resign => {
                 tracing::warn!("a younger controller has left traces: resigning");
                 self.resign().await;

@@ -1,23 +1,24 @@
 //! The handle that the rest of the broker holds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use arc_swap::ArcSwap;
-use ottla_metadata::{BrokerId, ClusterImage, ConfigImage, Offset};
+use ottla_metadata::{BrokerId, ClusterImage, ConfigImage, Offset, TopicPartition};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::commands::{Command, command};
 use crate::create_topics::CreatedTopic;
 use crate::shared::Shared;
 use crate::wait::{Failed, patience, within};
 use crate::{
-    AlterConfigError, ConfigEntity, CreatePartitionsError, CreateTopicError, DeleteTopicError,
-    NewPartitions, NewTopic, StoreError, WaitOptions, alter_configs, create_partitions,
-    create_topics, delete_topics,
+    AlterConfigError, AlterationAnswer, AlterationRefused, ConfigEntity, CreatePartitionsError,
+    CreateTopicError, DeleteTopicError, IsrAlteration, NewPartitions, NewTopic, ShutdownRefused,
+    StoreError, WaitOptions, alter_configs, create_partitions, create_topics, delete_topics,
 };
 
 /// How long a Metadata request that creates a topic waits for its leaders: many times what it
@@ -179,6 +180,47 @@ impl Cluster {
         let claim = self.shared.zk.allocate_producer_ids(self.shared.id());
         let block = within(deadline, claim).await.map_err(Failed::into_store)?;
         Ok(block.first..=block.last)
+    }
+
+    /// Changes in-sync replicas for leaders, as controller (`KafkaController.alterPartitions`).
+    ///
+    /// # Errors
+    /// See [`AlterationRefused`].
+    pub async fn alter_partition(
+        &self,
+        broker: BrokerId,
+        broker_epoch: i64,
+        partitions: Vec<IsrAlteration>,
+    ) -> Result<Vec<AlterationAnswer>, AlterationRefused> {
+        let altered = command(&self.shared, |answer| Command::AlterPartition {
+            broker,
+            broker_epoch,
+            partitions,
+            answer,
+        });
+        altered
+            .await
+            .unwrap_or(Err(AlterationRefused::NotController))
+    }
+
+    /// Moves leaderships off a broker that wants to stop, as controller, and answers what could not
+    /// be moved (`KafkaController.controlledShutdown`).
+    ///
+    /// # Errors
+    /// See [`ShutdownRefused`].
+    pub async fn controlled_shutdown(
+        &self,
+        broker: BrokerId,
+        broker_epoch: i64,
+    ) -> Result<BTreeSet<TopicPartition>, ShutdownRefused> {
+        let shut_down = command(&self.shared, |answer| Command::ControlledShutdown {
+            broker,
+            broker_epoch,
+            answer,
+        });
+        shut_down
+            .await
+            .unwrap_or(Err(ShutdownRefused::NotController))
     }
 
     /// A group's position in a partition as ZooKeeper has it (OffsetFetch v0, and the consumers of

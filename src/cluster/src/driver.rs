@@ -15,6 +15,7 @@ use ottla_zk::{SessionEvent, WatchEvent, WatchEvents, ZkError};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
+use crate::commands::{Command, Commands, Waiters};
 use crate::configs::ConfigFollower;
 use crate::convert::{TermOver, chain};
 use crate::outbox::{Answer, Outboxes};
@@ -40,6 +41,8 @@ pub(crate) struct Driver {
     pub(crate) registered_in: u64,
     /// The unclean elections that the brain knows of.
     pub(crate) unclean: UncleanElection,
+    /// Who waits for the brain.
+    pub(crate) waiters: Waiters,
     /// When to try again to register or to be elected.
     pub(crate) retry_at: Option<Instant>,
 }
@@ -49,6 +52,7 @@ pub(crate) struct Inputs {
     pub(crate) sessions: watch::Receiver<SessionEvent>,
     pub(crate) watches: WatchEvents,
     pub(crate) answers: mpsc::Receiver<Answer>,
+    pub(crate) commands: Commands,
     pub(crate) configs_version: watch::Receiver<u64>,
 }
 
@@ -56,6 +60,7 @@ pub(crate) struct Inputs {
 enum Input {
     Session(SessionEvent),
     Answer(Answer),
+    Command(Command),
     Watch(WatchEvent),
     Configs,
     Retry,
@@ -81,6 +86,7 @@ impl Driver {
             configs,
             actions: VecDeque::new(),
             fence: None,
+            waiters: Waiters::default(),
             registered_in,
             retry_at: None,
         }
@@ -126,6 +132,14 @@ impl Driver {
                 self.step(Event::InTerm(epoch, event));
                 Ok(())
             }
+            Input::Command(command) => {
+                // In no term, the way back is dropped.
+                if let Some(epoch) = self.brain.term() {
+                    let event = self.waiters.admit(command);
+                    self.step(Event::InTerm(epoch, event));
+                }
+                Ok(())
+            }
             Input::Watch(event) => {
                 let mut events = BTreeSet::from([event]);
                 events.extend(std::iter::from_fn(|| watches.try_next()));
@@ -155,6 +169,7 @@ impl Driver {
         }
         if !self.brain.is_elected() {
             self.outboxes.clear();
+            self.waiters.dismiss();
         }
     }
 
@@ -273,6 +288,7 @@ impl Inputs {
                 Some(Input::Session(*self.sessions.borrow_and_update()))
             }
             answer = self.answers.recv() => answer.map(Input::Answer),
+            command = self.commands.recv() => command.map(Input::Command),
             event = self.watches.next() => Some(Input::Watch(event)),
             changed = self.configs_version.changed() => changed.ok().map(|()| Input::Configs),
             () = retry => Some(Input::Retry),

@@ -19,6 +19,7 @@ mod assignment;
 mod bootstrap;
 mod carry_out;
 mod cluster;
+mod commands;
 mod configs;
 mod context;
 mod convert;
@@ -49,7 +50,8 @@ pub use error::{
 pub use local::{ConfigEntity, LocalReplicas};
 pub use options::{NewPartitions, NewTopic, Registration, Settings, WaitOptions};
 pub use ottla_controller::{
-    EPOCH_DURING_DELETE, LeaderAndIsr, LeaderAndIsrPartition, ReplicaAnswers, ReplicaError,
-    RequestRefused, Sender, StopReplica, StopReplicaPartition,
+    AlterationAnswer, AlterationError, AlterationRefused, EPOCH_DURING_DELETE, IsrAlteration,
+    LeaderAndIsr, LeaderAndIsrPartition, LeaderIsr, ReplicaAnswers, ReplicaError, RequestRefused,
+    Sender, ShutdownRefused, StateNode, StopReplica, StopReplicaPartition, TopicKey,
 };
 pub use ottla_zk::{RegisterError, SessionId, SessionRecord, ZkConfig, ZkError};

@@ -7,8 +7,9 @@ use arc_swap::ArcSwap;
 use ottla_controller::Candidate;
 use ottla_metadata::{BrokerId, BrokerInfo, ClusterImage, ConfigImage};
 use ottla_zk::Zk;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
+use crate::commands::Command;
 use crate::{Registration, Settings};
 
 /// Immutable facts and atomically swapped values; nobody waits for anybody here.
@@ -24,6 +25,8 @@ pub(crate) struct Shared {
     pub(crate) placeable: ArcSwap<Vec<Candidate>>,
     /// Counts topics whose znodes this controller has removed.
     pub(crate) removals: watch::Sender<u64>,
+    /// The way to the task of the controller.
+    pub(crate) commands: mpsc::Sender<Command>,
     /// Our broker epoch; -1 while not registered.
     pub(crate) broker_epoch: AtomicI64,
     /// Whether this broker is the controller with its context loaded.

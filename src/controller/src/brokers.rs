@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use ottla_metadata::{BrokerId, BrokerInfo, TopicPartition};
 
-use crate::context::Pending;
 use crate::controller::{Active, Step};
 use crate::{Action, ReplicaState, ShutdownRefused, WaiterId};
 
@@ -124,7 +123,7 @@ impl Active {
                 if !shared {
                     continue;
                 }
-                if matches!(partition.pending, Pending::Storing(_) | Pending::Reading) {
+                if partition.is_writing() {
                     return None;
                 }
                 let deleting = partition

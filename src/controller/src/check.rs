@@ -69,6 +69,25 @@ fn check_partition(active: &Active, topic: &Topic, partition: &Partition, name: 
             "{name}: leader epochs grow by one"
         );
     }
+    if let Pending::Altering(write) = &partition.pending {
+        let known = partition.leadership.as_ref();
+        let before = known.map(|node| (node.state.leader, node.state.leader_epoch));
+        let state = &write.state;
+        assert_eq!(
+            Some((state.leader, state.leader_epoch)),
+            before,
+            "{name}: a leader may change nothing but its in-sync replicas"
+        );
+        assert!(
+            state
+                .leader
+                .is_some_and(|leader| state.isr.contains(&leader)),
+            "{name}: a leader that drops itself"
+        );
+        assert_eq!(write.expected, partition.expected_version(), "{name}");
+        assert_eq!(state.controller_epoch, active.fence.epoch, "{name}");
+        assert!(!topic.is_gone() && !topic.awaits_id, "{name}");
+    }
     let settled =
         partition.pending == Pending::Nothing && topic.deletion.is_none() && !topic.awaits_id;
     if settled {
@@ -85,7 +104,7 @@ fn check_partition(active: &Active, topic: &Topic, partition: &Partition, name: 
             partition.shunned
         );
         assert!(
-            !partition.announce || new,
+            !(partition.announce || partition.renew) || new,
             "{name}: settled, but not announced"
         );
     }

@@ -77,6 +77,8 @@ pub(crate) struct Partition {
     pub(crate) announce: bool,
     /// Whether somebody asked for the preferred leader.
     pub(crate) prefer: bool,
+    /// Whether the leader needs a new leadership, since it cannot go on with the one that it knows.
+    pub(crate) renew: bool,
 }
 
 /// What a partition waits for. Nothing is decided about it meanwhile.
@@ -86,6 +88,8 @@ pub(crate) enum Pending {
     Nothing,
     /// The outcome of a write.
     Storing(StateWrite),
+    /// The outcome of a write of in-sync replicas as the leader wants them.
+    Altering(StateWrite),
     /// The state node, after a write that failed or may have happened.
     Reading,
     /// The topic node, because the state node is missing.
@@ -112,6 +116,7 @@ impl Partition {
             shunned: BTreeSet::new(),
             announce: false,
             prefer: false,
+            renew: false,
         }
     }
 
@@ -119,6 +124,14 @@ impl Partition {
     pub(crate) fn expected_version(&self) -> Option<i32> {
         let node = self.leadership.as_ref().filter(|_| !self.missing)?;
         Some(node.version)
+    }
+
+    /// Whether its state node is being written, or was and may have been.
+    pub(crate) fn is_writing(&self) -> bool {
+        match self.pending {
+            Pending::Storing(_) | Pending::Altering(_) | Pending::Reading => true,
+            Pending::Nothing | Pending::Checking | Pending::Stuck => false,
+        }
     }
 
     /// Takes over the state node as it was written or read.

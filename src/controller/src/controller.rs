@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 
 use ottla_metadata::{BrokerId, TopicName, TopicPartition};
 
+use crate::alterations::Altering;
 use crate::batch::Batch;
 use crate::context::{Context, Pending};
 use crate::{
-    Action, Event, Fence, Loaded, Read, ShutdownRefused, StateNode, StateWrite, StoreOutcome,
-    TermEvent, WaiterId,
+    Action, AlterationRefused, Event, Fence, Loaded, Read, ShutdownRefused, StateNode, StateWrite,
+    StoreOutcome, TermEvent, WaiterId,
 };
 
 /// What the controller needs to know of the broker's configuration.
@@ -54,6 +55,8 @@ pub(crate) struct Active {
     pub(crate) context: Context,
     /// Controlled shutdowns that wait until leadership has moved.
     pub(crate) shutdowns: Vec<(WaiterId, BrokerId)>,
+    /// AlterPartition requests that wait for their writes.
+    pub(crate) alterations: Vec<Altering>,
     /// Set when a younger controller has left traces.
     pub(crate) overtaken: bool,
 }
@@ -135,6 +138,12 @@ impl Controller {
                         Err(ShutdownRefused::NotController),
                     )]
                 }
+                (_, TermEvent::AlterPartition { waiter, .. }) => {
+                    vec![Action::AnswerAlteration(
+                        waiter,
+                        Err(AlterationRefused::NotController),
+                    )]
+                }
                 // Older than the context that is being loaded, or of another term.
                 _ => Vec::new(),
             },
@@ -148,13 +157,16 @@ impl Controller {
     /// Writes nothing more; whoever waits hears why.
     fn resign(&mut self) -> Vec<Action> {
         match std::mem::replace(&mut self.role, Role::Standby) {
-            Role::Active(active) => active
-                .shutdowns
-                .iter()
-                .map(|(waiter, _)| {
+            Role::Active(active) => {
+                let shutdowns = active.shutdowns.iter().map(|(waiter, _)| {
                     Action::AnswerShutdown(*waiter, Err(ShutdownRefused::NotController))
-                })
-                .collect(),
+                });
+                let alterations = active.alterations.iter().map(|altering| {
+                    let refused = Err(AlterationRefused::NotController);
+                    Action::AnswerAlteration(altering.waiter, refused)
+                });
+                shutdowns.chain(alterations).collect()
+            }
             Role::Standby | Role::Loading(_) => Vec::new(),
         }
     }
@@ -195,6 +207,7 @@ impl Active {
                 ..Context::default()
             },
             shutdowns: Vec::new(),
+            alterations: Vec::new(),
             overtaken: false,
         };
         let mut step = Step::default();
@@ -256,6 +269,12 @@ impl Active {
             TermEvent::StopReplicaAnswered(answer) => self.deletion_answered(&mut step, answer),
             TermEvent::Unclean(unclean) => self.unclean_changed(&mut step, unclean),
             TermEvent::ElectPreferred(partitions) => self.elect_preferred(&mut step, partitions),
+            TermEvent::AlterPartition {
+                waiter,
+                broker,
+                broker_epoch,
+                partitions,
+            } => self.alter_partitions(&mut step, waiter, broker, broker_epoch, partitions),
             TermEvent::ControlledShutdown {
                 waiter,
                 broker,
@@ -268,12 +287,10 @@ impl Active {
     /// Looks at everything that the event touched, then puts the actions in order: requests speak
     /// of what is stored, so they go before the new writes.
     fn finish(&mut self, mut step: Step) -> Vec<Action> {
-        while let Some(tp) = step.dirty.pop_first() {
-            self.attend(&mut step, &tp);
-        }
-        while let Some(topic) = step.deletions.pop_first() {
-            self.attend_deletion(&mut step, &topic);
-        }
+        self.attend_dirty(&mut step);
+        // The controller's own decisions go first; what leaders want may call for more of them.
+        self.attend_alterations(&mut step);
+        self.attend_dirty(&mut step);
         self.answer_shutdowns(&mut step);
 
         let mut actions = Vec::new();
@@ -292,20 +309,34 @@ impl Active {
         actions
     }
 
+    fn attend_dirty(&mut self, step: &mut Step) {
+        while let Some(tp) = step.dirty.pop_first() {
+            self.attend(step, &tp);
+        }
+        while let Some(topic) = step.deletions.pop_first() {
+            self.attend_deletion(step, &topic);
+        }
+    }
+
     fn states_stored(&mut self, step: &mut Step, outcomes: Vec<(TopicPartition, StoreOutcome)>) {
         for (tp, outcome) in outcomes {
             let Some(partition) = self.context.partition_mut(&tp) else {
                 continue;
             };
-            let Pending::Storing(write) = &partition.pending else {
-                continue;
+            let (write, decided) = match &partition.pending {
+                Pending::Storing(write) => (write, true),
+                Pending::Altering(write) => (write, false),
+                _ => continue,
             };
             match outcome {
                 StoreOutcome::Stored(version) => {
                     let state = write.state.clone();
                     partition.learn(StateNode { state, version });
                     partition.pending = Pending::Nothing;
-                    partition.announce = true;
+                    // A leader that changed its in-sync replicas knows; replicas need not hear.
+                    partition.announce |= decided;
+                    partition.renew &= !decided;
+                    step.batch.update(&tp);
                     step.dirty.insert(tp);
                 }
                 StoreOutcome::Conflict | StoreOutcome::Unknown => {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use ottla_metadata::{BrokerId, TopicName, TopicPartition};
 
-use crate::context::{Deletion, Pending};
+use crate::context::{Deletion, Partition, Pending};
 use crate::controller::{Active, Step};
 use crate::election::Liveness;
 use crate::{Action, Answered, PartitionState, ReplicaState, StoreOutcome};
@@ -56,13 +56,9 @@ impl Active {
         let Some(deletion) = topic.deletion else {
             return;
         };
-        let writing = |pending: &Pending| matches!(pending, Pending::Storing(_) | Pending::Reading);
         if deletion.removing
             || topic.storing.is_some()
-            || topic
-                .partitions
-                .values()
-                .any(|partition| writing(&partition.pending))
+            || topic.partitions.values().any(Partition::is_writing)
         {
             return;
         }

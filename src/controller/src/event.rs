@@ -5,7 +5,10 @@ use std::sync::Arc;
 
 use ottla_metadata::{BrokerId, BrokerInfo, TopicId, TopicName, TopicPartition};
 
-use crate::{LeaderIsr, ReplicaAnswers, Request, RequestRefused, StateNode, TopicNode};
+use crate::{
+    AlterationAnswer, AlterationRefused, IsrAlteration, LeaderIsr, ReplicaAnswers, Request,
+    RequestRefused, StateNode, TopicNode,
+};
 
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq)]
@@ -63,6 +66,17 @@ pub enum TermEvent {
     Unclean(UncleanElection),
     /// Somebody wants preferred leaders (`/admin/preferred_replica_election`).
     ElectPreferred(BTreeSet<TopicPartition>),
+    /// A leader wants in-sync replicas changed (AlterPartition).
+    AlterPartition {
+        /// Names the waiting request in the [`Action::AnswerAlteration`].
+        waiter: WaiterId,
+        /// The leader.
+        broker: BrokerId,
+        /// The epoch of its registration, which must be the one that is known.
+        broker_epoch: i64,
+        /// What it wants.
+        partitions: Vec<IsrAlteration>,
+    },
     /// A broker wants to leave in good order.
     ControlledShutdown {
         /// Names the waiting request in the [`Action::AnswerShutdown`].
@@ -214,6 +228,8 @@ pub enum Action {
     RemovePreferredElection(Fence),
     /// Answer a controlled shutdown.
     AnswerShutdown(WaiterId, Result<BTreeSet<TopicPartition>, ShutdownRefused>),
+    /// Answer an AlterPartition.
+    AnswerAlteration(WaiterId, Result<Vec<AlterationAnswer>, AlterationRefused>),
     /// Give up `/controller`: a younger controller has been at work.
     Resign,
 }

@@ -10,9 +10,10 @@
 //! by a conditional, fenced write, and only a leadership that stands is told to brokers. So an
 //! event that arrives while a write is under way is never lost and never acts on a half-done change.
 //!
-//! Not here yet: partition reassignment, `AlterPartition`, the preferred leader timer. They add
+//! Not here yet: partition reassignment, the preferred leader timer. They add
 //! events and rules; nothing in here pretends to do them.
 
+mod alterations;
 mod assignment;
 mod batch;
 mod brokers;
@@ -29,6 +30,9 @@ mod state;
 mod tests;
 mod topics;
 
+pub use alterations::{
+    AlterationAnswer, AlterationError, AlterationRefused, IsrAlteration, TopicKey,
+};
 pub use assignment::{Candidate, PlacementError, Start, place};
 pub use controller::{Controller, Settings};
 pub use event::{

@@ -97,7 +97,7 @@ impl Active {
                 let next =
                     election::revise(&node.state, replicas, liveness, policy, self.fence.epoch);
                 let again = || election::renew(&node.state, self.fence.epoch);
-                next.or_else(|| partition.missing.then(again))
+                next.or_else(|| (partition.missing || partition.renew).then(again))
             }
         }
     }
@@ -202,7 +202,7 @@ impl Active {
                 Pending::Reading => true,
                 Pending::Nothing | Pending::Stuck => false,
                 // Our own write knows the version it expects; its outcome tells.
-                Pending::Storing(_) | Pending::Checking => continue,
+                Pending::Storing(_) | Pending::Altering(_) | Pending::Checking => continue,
             };
             match read {
                 Read::Found(node) => {

@@ -1,5 +1,6 @@
 //! The brain against a model of ZooKeeper and of brokers.
 
+mod alterations;
 mod random;
 mod tables;
 mod world;

@@ -18,6 +18,7 @@ enum Op {
     Mark(usize),
     Vanish(usize),
     Shrink(usize, i32, bool),
+    Alter(usize, i32, Vec<i32>, i32),
     Lose(usize, i32),
     Scribble(usize, i32, i32, Vec<i32>),
     Break(i32, usize),
@@ -46,6 +47,8 @@ fn op() -> impl Strategy<Value = Op> {
         2 => topic.clone().prop_map(Op::Mark),
         1 => topic.clone().prop_map(Op::Vanish),
         2 => (topic.clone(), 0i32..3, any::<bool>()).prop_map(|(t, p, told)| Op::Shrink(t, p, told)),
+        4 => (topic.clone(), 0i32..2, replicas(), 0i32..8)
+            .prop_map(|(t, p, isr, lag)| Op::Alter(t, p, isr, (lag - 6).max(0))),
         1 => (topic.clone(), 0i32..3).prop_map(|(t, p)| Op::Lose(t, p)),
         1 => (1i32..4, topic.clone()).prop_map(|(id, t)| Op::Break(id, t)),
         1 => (1i32..4).prop_map(Op::Drain),
@@ -115,6 +118,9 @@ fn apply(world: &mut World, op: Op) {
                     partitions: [tp].into(),
                 });
             }
+        }
+        Op::Alter(topic, partition, isr, lag) => {
+            world.alter_isr(&tp(TOPICS[topic], partition), &isr, lag);
         }
         Op::Scribble(topic, partition, leader, isr) => {
             let tp = tp(TOPICS[topic], partition);
@@ -191,6 +197,7 @@ proptest! {
         }
         calm(&mut world);
         world.check_settled();
+        prop_assert!(world.asked.is_empty(), "requests of leaders without an answer");
         prop_assert!(world.marks.is_empty());
         let waiting = world.states.values().filter(|(state, _)| state.leader.is_none()).count();
         prop_assert_eq!(waiting, 0, "all brokers live, so all partitions are led");

@@ -52,6 +52,11 @@ pub(crate) struct World {
     /// What is under way: actions not carried out yet, in order.
     pub(crate) actions: VecDeque<Action>,
     pub(crate) answers: Vec<(WaiterId, Result<BTreeSet<TopicPartition>, ShutdownRefused>)>,
+    /// What leaders heard of the changes that they asked for.
+    pub(crate) altered: Vec<Result<Vec<AlterationAnswer>, AlterationRefused>>,
+    /// Requests of leaders without an answer.
+    pub(crate) asked: BTreeSet<WaiterId>,
+    next_waiter: u64,
     next_epoch: i64,
     next_id: u8,
 }
@@ -86,6 +91,9 @@ impl World {
             faults: VecDeque::new(),
             actions: VecDeque::new(),
             answers: Vec::new(),
+            altered: Vec::new(),
+            asked: BTreeSet::new(),
+            next_waiter: 100,
             next_epoch: 100,
             next_id: 1,
         };
@@ -110,7 +118,12 @@ impl World {
             epoch: self.fence.epoch + 1,
             version: self.fence.version + 1,
         };
-        self.actions.clear();
+        // Whoever should have heard hears from the driver that the term is over.
+        for action in self.actions.drain(..) {
+            if let Action::AnswerAlteration(waiter, _) = action {
+                self.asked.remove(&waiter);
+            }
+        }
         let event = Event::Elected(self.fence);
         self.feed_event(event);
     }
@@ -249,6 +262,13 @@ impl World {
             | Action::RemoveLogDirNotifications(fence, _)
             | Action::RemovePreferredElection(fence) => assert_eq!(fence, self.fence),
             Action::AnswerShutdown(waiter, result) => self.answers.push((waiter, result)),
+            Action::AnswerAlteration(waiter, result) => {
+                assert!(self.asked.remove(&waiter), "answered twice: {waiter:?}");
+                for answer in result.iter().flatten() {
+                    self.check_alteration(answer);
+                }
+                self.altered.push(result);
+            }
             Action::Resign => {}
         }
         true
@@ -327,8 +347,10 @@ impl World {
             return StoreOutcome::Conflict;
         }
         if let Some((before, _)) = known {
+            let by_leader = (before.leader, before.leader_epoch)
+                == (write.state.leader, write.state.leader_epoch);
             assert!(
-                write.state.leader_epoch > before.leader_epoch,
+                write.state.leader_epoch > before.leader_epoch || by_leader,
                 "a leader epoch that does not grow"
             );
         }
@@ -348,6 +370,55 @@ impl World {
         {
             state.isr = vec![leader];
             *version += 1;
+        }
+    }
+
+    /// The leader of a partition wants these in-sync replicas; `lag` is by how many versions of the
+    /// state it is behind.
+    pub(crate) fn alter_isr(&mut self, tp: &TopicPartition, isr: &[i32], lag: i32) {
+        let Some((state, version)) = self.states.get(tp) else {
+            return;
+        };
+        let Some(leader) = state.leader else {
+            return;
+        };
+        let wanted = IsrAlteration {
+            topic: TopicKey::Name(Arc::clone(&tp.topic)),
+            partition: tp.partition,
+            leader_epoch: state.leader_epoch,
+            isr: ids(isr),
+            recovering: false,
+            partition_epoch: version - lag,
+        };
+        let epoch = self.brokers.get(&leader).map_or(-1, |broker| broker.epoch);
+        self.alter(leader, epoch, vec![wanted]);
+    }
+
+    /// A request of that broker.
+    pub(crate) fn alter(&mut self, broker: BrokerId, epoch: i64, wanted: Vec<IsrAlteration>) {
+        self.next_waiter += 1;
+        let waiter = WaiterId(self.next_waiter);
+        self.asked.insert(waiter);
+        self.feed(TermEvent::AlterPartition {
+            waiter,
+            broker,
+            broker_epoch: epoch,
+            partitions: wanted,
+        });
+    }
+
+    /// Nobody hears of what is not stored, or no longer.
+    fn check_alteration(&self, answer: &AlterationAnswer) {
+        let (TopicKey::Name(topic), Ok(node)) = (&answer.topic, &answer.result) else {
+            return;
+        };
+        let at = TopicPartition::new(Arc::clone(topic), answer.partition);
+        // It may have been deleted meanwhile, and even made anew.
+        let Some((state, version)) = self.states.get(&at) else {
+            return;
+        };
+        if state.leader_epoch == node.state.leader_epoch && *version == node.version {
+            assert_eq!(*state, node.state, "what the leader of {at} heard");
         }
     }
 

@@ -1,0 +1,123 @@
+//! What handlers of requests want of the controller, and who waits for it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use ottla_controller::{
+    AlterationAnswer, AlterationRefused, IsrAlteration, ShutdownRefused, TermEvent, WaiterId,
+};
+use ottla_metadata::{BrokerId, TopicPartition};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::shared::Shared;
+
+/// Commands that may wait for the controller's task; who asks for more waits.
+pub(crate) const COMMANDS: usize = 256;
+/// How long a command may take before whoever asks hears that this is no controller, which they
+/// take as a reason to ask again: ZooKeeper may be away for long.
+const PATIENCE: Duration = Duration::from_secs(25);
+
+/// What a leader hears of the changes that it wants.
+pub(crate) type Altered = Result<Vec<AlterationAnswer>, AlterationRefused>;
+/// What a broker that leaves hears: what it still leads.
+pub(crate) type ShutDown = Result<BTreeSet<TopicPartition>, ShutdownRefused>;
+
+/// A command, with the way back.
+pub(crate) enum Command {
+    /// Leaders' changes of in-sync replicas.
+    AlterPartition {
+        broker: BrokerId,
+        broker_epoch: i64,
+        partitions: Vec<IsrAlteration>,
+        answer: oneshot::Sender<Altered>,
+    },
+    /// A broker leaves in good order.
+    ControlledShutdown {
+        broker: BrokerId,
+        broker_epoch: i64,
+        answer: oneshot::Sender<ShutDown>,
+    },
+}
+
+/// Who waits for the brain. Dropped ways back tell that this is no controller any more.
+#[derive(Default)]
+pub(crate) struct Waiters {
+    next: u64,
+    altered: BTreeMap<WaiterId, oneshot::Sender<Altered>>,
+    shut_down: BTreeMap<WaiterId, oneshot::Sender<ShutDown>>,
+}
+
+impl Waiters {
+    /// Keeps the way back; the event to feed.
+    pub(crate) fn admit(&mut self, command: Command) -> TermEvent {
+        self.next = self.next.wrapping_add(1);
+        let waiter = WaiterId(self.next);
+        match command {
+            Command::AlterPartition {
+                broker,
+                broker_epoch,
+                partitions,
+                answer,
+            } => {
+                self.altered.insert(waiter, answer);
+                TermEvent::AlterPartition {
+                    waiter,
+                    broker,
+                    broker_epoch,
+                    partitions,
+                }
+            }
+            Command::ControlledShutdown {
+                broker,
+                broker_epoch,
+                answer,
+            } => {
+                self.shut_down.insert(waiter, answer);
+                TermEvent::ControlledShutdown {
+                    waiter,
+                    broker,
+                    broker_epoch,
+                }
+            }
+        }
+    }
+
+    pub(crate) fn altered(&mut self, waiter: WaiterId, result: Altered) {
+        if let Some(answer) = self.altered.remove(&waiter) {
+            // Who asked may have given up.
+            let _ = answer.send(result);
+        }
+    }
+
+    pub(crate) fn shut_down(&mut self, waiter: WaiterId, result: ShutDown) {
+        if let Some(answer) = self.shut_down.remove(&waiter) {
+            let _ = answer.send(result);
+        }
+    }
+
+    /// The term is over.
+    pub(crate) fn dismiss(&mut self) {
+        self.altered.clear();
+        self.shut_down.clear();
+    }
+}
+
+/// Gives a command to the controller's task; `None` if this broker is no controller, or was none
+/// when the turn came.
+pub(crate) async fn command<T>(
+    shared: &Shared,
+    make: impl FnOnce(oneshot::Sender<T>) -> Command,
+) -> Option<T> {
+    if !shared.is_controller() {
+        return None;
+    }
+    let (answer, answered) = oneshot::channel();
+    let ask = async {
+        shared.commands.send(make(answer)).await.ok()?;
+        answered.await.ok()
+    };
+    tokio::time::timeout(PATIENCE, ask).await.ok()?
+}
+
+/// The commands on their way to the controller's task.
+pub(crate) type Commands = mpsc::Receiver<Command>;
