@@ -11,6 +11,7 @@ mod apache;
 mod broker;
 mod client;
 mod cluster;
+pub mod history;
 mod member;
 mod paths;
 mod process;
