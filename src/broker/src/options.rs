@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use ottla_cluster::{SessionRecord, ZkConfig};
-use ottla_config::{MetadataVersion, ServerConfig};
+use ottla_config::ServerConfig;
 use ottla_metadata::Endpoint;
 use ottla_network::{BoundListener, ListenerSpec, NetworkConfig, default_frame_budget_bytes};
 use tracing::warn;
@@ -33,14 +33,6 @@ pub(crate) fn cluster(config: &ServerConfig) -> ottla_cluster::Settings {
         unclean_election: config.topic_defaults.unclean_leader_election,
         default_partitions: config.topics.num_partitions,
         default_replication_factor: config.topics.default_replication_factor,
-    }
-}
-
-pub(crate) fn replication(config: &ServerConfig) -> ottla_replication::Settings {
-    ottla_replication::Settings {
-        lag_time_max: config.replication.lag_time_max,
-        lag_max_messages: config.replication.lag_max_messages,
-        zstd: config.inter_broker_protocol >= MetadataVersion::V2_1_IV2,
     }
 }
 

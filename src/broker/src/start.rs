@@ -10,7 +10,7 @@ use ottla_coordinator::Coordinator;
 use ottla_log::{LogDirs, LogManager};
 use ottla_metadata::{BrokerId, ConfigImage, Millis};
 use ottla_network::Listeners;
-use ottla_replication::{Options, ReplicaManager, TopicConfigs, log_manager_config};
+use ottla_replication::{Options, ReplicaManager, Settings, TopicConfigs, log_manager_config};
 use ottla_server::{Configs, Context, Parts, Replicas, Server, group_settings};
 use tracing::{info, warn};
 
@@ -80,7 +80,7 @@ async fn serve(
         image: Arc::clone(&image_cell),
         configs: Arc::clone(&configs) as Arc<dyn TopicConfigs>,
         isr_store: None,
-        settings: options::replication(&in_force),
+        settings: Settings::of(&in_force),
     });
     let registered = bootstrap
         .register(Registration {

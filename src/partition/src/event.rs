@@ -50,6 +50,68 @@ pub enum StoreOutcome {
     Unknown,
 }
 
+/// An epoch and where it ends, as OffsetForLeaderEpoch answers: the largest known epoch that is not
+/// above the one asked for; `-1` stands for "unknown" in both places.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EpochEnd {
+    /// The epoch.
+    pub epoch: LeaderEpoch,
+    /// One past its last offset.
+    pub end_offset: Offset,
+}
+
+/// What came back from the leader, with the facts of our own log that judge it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LeaderAnswer {
+    /// To [`crate::FollowerRequest::EpochEnd`].
+    EpochEnd {
+        /// Where the leader says that the epoch ends.
+        leader: EpochEnd,
+        /// Our own log's answer for `leader.epoch`.
+        local: EpochEnd,
+    },
+    /// Records, perhaps none, which have been appended.
+    Records {
+        /// The offset of the fetch.
+        at: Offset,
+        /// The log end offset now.
+        log_end: Offset,
+        /// The latest epoch that the log knows now.
+        latest_epoch: Option<LeaderEpoch>,
+        /// The leader's high watermark.
+        leader_high_watermark: Offset,
+        /// The leader's log start offset, `-1` when it did not say.
+        leader_log_start: Offset,
+    },
+    /// No records: the histories part below the fetch offset.
+    Diverging {
+        /// The offset of the fetch.
+        at: Offset,
+        /// Where the leader says that they part.
+        leader: EpochEnd,
+        /// Our own log's answer for `leader.epoch`.
+        local: EpochEnd,
+    },
+    /// OFFSET_OUT_OF_RANGE.
+    OutOfRange {
+        /// The offset of the fetch.
+        at: Offset,
+    },
+    /// To [`crate::FollowerRequest::LeaderOffsets`].
+    Offsets {
+        /// The leader's log start offset.
+        start: Offset,
+        /// The leader's log end offset.
+        end: Offset,
+        /// The latest epoch that our own log knows.
+        latest_epoch: Option<LeaderEpoch>,
+    },
+    /// FENCED_LEADER_EPOCH.
+    Fenced,
+    /// Any other error, of the leader, of the network or of the records: again after the back-off.
+    Failed,
+}
+
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
@@ -71,6 +133,8 @@ pub enum Event {
         leader: Option<BrokerId>,
         /// Log end offset of the local log.
         log_end: Offset,
+        /// The latest epoch that the local log knows.
+        latest_epoch: Option<LeaderEpoch>,
     },
     /// The log directory failed; nothing but a new partition object brings the replica back.
     WentOffline,
@@ -97,12 +161,21 @@ pub enum Event {
         /// Its log start offset, `-1` when it did not say.
         log_start: Offset,
     },
-    /// The local log of a follower grew, was cut, or the leader told its high watermark.
-    Followed {
+    /// The leader answered this follower, or could not be asked.
+    LeaderAnswered {
+        /// The leader epoch under which it was asked; answers of other leaderships are dropped.
+        leader_epoch: LeaderEpoch,
+        /// What it said.
+        answer: LeaderAnswer,
+    },
+    /// The log was cut as [`Action::TruncateTo`] or [`Action::TruncateFullyAndStartAt`] asked.
+    Truncated {
+        /// The log start offset now.
+        log_start: Offset,
         /// The log end offset now.
         log_end: Offset,
-        /// The leader's high watermark.
-        leader_high_watermark: Offset,
+        /// The latest epoch that the log knows now.
+        latest_epoch: Option<LeaderEpoch>,
     },
     /// The proposed ISR was stored, or was not.
     IsrStored {
@@ -131,7 +204,15 @@ pub enum Action {
         /// Its first offset.
         start: Offset,
     },
-    /// The high watermark is this now: tell the log and wake readers.
+    /// Cut the follower's log to this end, then say [`Event::Truncated`]. Nothing is appended and
+    /// the role does not change in between.
+    TruncateTo(Offset),
+    /// Drop the follower's log and start it anew at this offset, then say [`Event::Truncated`].
+    TruncateFullyAndStartAt(Offset),
+    /// The leader's log starts here: raise the local log start offset to it, if it is lower.
+    AdvanceLogStart(Offset),
+    /// The high watermark is this now: tell the log and wake readers. It goes back only when the
+    /// log was cut below it.
     AdvanceHighWatermark(Offset),
     /// Store this ISR if the stored state still has the version `expected`.
     StoreIsr {

@@ -8,10 +8,12 @@
 //!
 //! - [`Partition`] is the state; [`Partition::step`] the only thing that changes it.
 //! - [`Event`] and [`Action`] are what goes in and what comes out.
+//! - A follower is asked for its [`NextRequest`], and told what the leader answered.
 //! - Whoever waits is a [`WaiterId`], never a channel.
 
 mod error;
 mod event;
+mod follow;
 mod follower;
 mod leader;
 mod partition;
@@ -19,8 +21,8 @@ mod step;
 mod waiters;
 
 pub use error::{EpochError, RefusedAppend, WaitError};
-pub use event::{Action, Actions, Event, Leadership, StoreOutcome, Waiter};
-pub use follower::Follower;
+pub use event::{Action, Actions, EpochEnd, Event, LeaderAnswer, Leadership, StoreOutcome, Waiter};
+pub use follower::{FetchState, Follower, FollowerRequest, NextRequest, Truncation};
 pub use leader::{FollowerProgress, Isr, Leader};
 pub use partition::{LeaderNeeded, Partition, Replicas, Role, Rules};
 pub use waiters::WaiterId;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ottla_metadata::{BrokerId, LeaderEpoch, Millis, NO_EPOCH, Offset};
 use smallvec::SmallVec;
 
-use crate::follower::Follower;
+use crate::follower::{Follower, Truncation};
 use crate::leader::Leader;
 use crate::{EpochError, RefusedAppend, WaitError};
 
@@ -22,6 +22,10 @@ pub struct Rules {
     pub lag_max_ms: Millis,
     /// `replica.lag.max.messages` (0.8.2 and before), if set.
     pub lag_max_messages: Option<i64>,
+    /// How a follower makes its log the leader's, by `inter.broker.protocol.version`.
+    pub truncation: Truncation,
+    /// `replica.fetch.backoff.ms`.
+    pub fetch_backoff_ms: Millis,
 }
 
 /// What the replica is. A field exists only in the role that needs it.
@@ -61,7 +65,7 @@ impl Partition {
             replicas: Replicas::new(),
             log_end: log_end.max(0),
             high_watermark: checkpoint.clamp(0, log_end.max(0)),
-            role: Role::Follower(Follower { leader: None }),
+            role: Role::Follower(Follower::idle()),
         }
     }
 

@@ -26,12 +26,15 @@ impl Partition {
             } => {
                 self.follower_fetched(now, from, at, log_start, actions);
             }
-            Event::Followed {
+            Event::LeaderAnswered {
+                leader_epoch,
+                answer,
+            } => self.leader_answered(now, leader_epoch, answer, actions),
+            Event::Truncated {
+                log_start,
                 log_end,
-                leader_high_watermark,
-            } => {
-                self.followed(log_end, leader_high_watermark, actions);
-            }
+                latest_epoch,
+            } => self.truncated(log_start, log_end, latest_epoch, actions),
             Event::MadeLeader {
                 leadership,
                 log_start,
@@ -43,8 +46,9 @@ impl Partition {
                 leadership,
                 leader,
                 log_end,
+                latest_epoch,
             } => {
-                self.made_follower(leadership, leader, log_end, actions);
+                self.made_follower(leadership, leader, log_end, latest_epoch, actions);
             }
             Event::WentOffline => self.end_role(Role::Offline, WaitError::Offline, actions),
             Event::IsrStored {
@@ -119,7 +123,7 @@ impl Partition {
         }
     }
 
-    fn set_high_watermark(&mut self, offset: Offset, actions: &mut Actions) {
+    pub(crate) fn set_high_watermark(&mut self, offset: Offset, actions: &mut Actions) {
         self.high_watermark = offset;
         actions.push(Action::AdvanceHighWatermark(offset));
         let required = self.effective_min_isr();
@@ -210,18 +214,6 @@ impl Partition {
         }
     }
 
-    fn followed(&mut self, log_end: Offset, leader_high_watermark: Offset, actions: &mut Actions) {
-        if !matches!(self.role, Role::Follower(_)) {
-            return;
-        }
-        self.log_end = log_end.max(0);
-        let watermark = leader_high_watermark.clamp(0, self.log_end);
-        let cut = self.high_watermark > self.log_end;
-        if watermark > self.high_watermark || cut {
-            self.set_high_watermark(watermark, actions);
-        }
-    }
-
     /// Whether a leadership is news: a newer leader epoch, or the same one with a state stored later.
     fn is_news(&self, leadership: &Leadership) -> bool {
         let epoch = leadership.leader_epoch.cmp(&self.leader_epoch);
@@ -289,23 +281,25 @@ impl Partition {
         leadership: Leadership,
         leader: Option<BrokerId>,
         log_end: Offset,
+        latest_epoch: Option<LeaderEpoch>,
         actions: &mut Actions,
     ) {
         if !self.is_news(&leadership) {
             return;
         }
+        let is_new_epoch = leadership.leader_epoch > self.leader_epoch;
         self.leader_epoch = leadership.leader_epoch;
         self.partition_epoch = leadership.partition_epoch;
         self.replicas = leadership.replicas;
         self.log_end = log_end.max(0);
-        self.end_role(
-            Role::Follower(Follower { leader }),
-            WaitError::LeadershipLost,
-            actions,
-        );
+        if self.leader().is_some() {
+            let idle = Role::Follower(Follower::idle());
+            self.end_role(idle, WaitError::LeadershipLost, actions);
+        }
         if self.high_watermark > self.log_end {
             self.set_high_watermark(self.log_end, actions);
         }
+        self.follow(leader, is_new_epoch, latest_epoch, actions);
     }
 
     fn end_role(&mut self, next: Role, error: WaitError, actions: &mut Actions) {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use ottla_metadata::BrokerId;
 use ottla_partition::{
-    Action, Actions, Event, Isr, Leadership, Partition, Replicas, Rules, StoreOutcome, Waiter,
-    WaiterId,
+    Action, Actions, Event, Isr, Leadership, Partition, Replicas, Rules, StoreOutcome, Truncation,
+    Waiter, WaiterId,
 };
 use proptest::prelude::*;
 
@@ -60,6 +60,8 @@ impl Model {
             min_insync_replicas: self.min_isr,
             lag_max_ms: 100,
             lag_max_messages: None,
+            truncation: Truncation::OnFetch,
+            fetch_backoff_ms: 10,
         }
     }
 
@@ -149,6 +151,7 @@ impl Model {
                         leadership,
                         leader: Some(BrokerId(1)),
                         log_end,
+                        latest_epoch: Some(self.epoch - 1),
                     }
                 })
             }
@@ -183,6 +186,9 @@ impl Model {
                 Action::AssignEpoch { epoch, start } => {
                     assert_eq!((*epoch, *start), (self.epoch, self.log_end));
                 }
+                Action::TruncateTo(_)
+                | Action::TruncateFullyAndStartAt(_)
+                | Action::AdvanceLogStart(_) => unreachable!("nobody told this replica anything"),
             }
         }
     }

@@ -148,6 +148,7 @@ impl ReplicaManager {
                 leadership,
                 leader,
                 log_end,
+                latest_epoch: replica.log.latest_epoch(),
             }
         };
         let mut state = replica.state();
@@ -215,6 +216,7 @@ impl ReplicaManager {
             },
             leader: None,
             log_end: replica.log.log_end_offset(),
+            latest_epoch: replica.log.latest_epoch(),
         };
         let aftermath = replica.step(&mut state, self.now(), event);
         state.readers.disturb();

@@ -23,6 +23,7 @@ mod produce;
 mod readers;
 mod registry;
 mod replica;
+mod settings;
 mod wait;
 
 pub use apply::{Assignment, ReplicaStop};
@@ -36,10 +37,9 @@ pub use fetch::{
     DivergingEpoch, FetchOrigin, FetchPartition, FetchResults, FetchSpec, FetchedPartition,
     Isolation,
 };
-pub use manager::{
-    IsrProposal, IsrStore, Options, ReplicaManager, Settings, StoredFormat, TopicConfigs,
-};
+pub use manager::{IsrProposal, IsrStore, Options, ReplicaManager, StoredFormat, TopicConfigs};
 pub use offsets::{EpochEnd, OffsetAnswer, OffsetQuery, OffsetTarget};
 pub use produce::{Produce, ProduceOptions, ProduceResults, Produced, RequiredAcks};
+pub use settings::{FollowSettings, Settings};
 
 pub use ottla_partition::{Leadership, Replicas, StoreOutcome};

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use arc_swap::ArcSwap;
 use ottla_config::TopicConfig;
 use ottla_log::{DirStatus, LogConfig, LogManager, StorageError};
-use ottla_metadata::{BrokerId, ClusterImage, LeaderEpoch, Millis, TopicPartition};
+use ottla_metadata::{BrokerId, ClusterImage, LeaderEpoch, Millis, Offset, TopicPartition};
 use ottla_partition::{Event, Rules, StoreOutcome};
 use ottla_records::{AppendRules, Compression, Magic, TargetCompression};
 use tokio::runtime::Handle;
@@ -16,7 +16,8 @@ use tokio::sync::Notify;
 use crate::convert::{log_config, millis, record_rules};
 use crate::error::PartitionError;
 use crate::registry::{Hosted, Registry};
-use crate::replica::{Aftermath, Replica};
+use crate::replica::{Aftermath, Cut, Replica};
+use crate::settings::Settings;
 
 /// Where topics' configs come from: what is stored for the topic over the broker's defaults.
 pub trait TopicConfigs: Send + Sync + 'static {
@@ -42,17 +43,6 @@ pub struct IsrProposal {
     pub leader_epoch: LeaderEpoch,
     /// The partition epoch that the stored state must still have.
     pub expected: i32,
-}
-
-/// The broker's settings that replicas go by.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// `replica.lag.time.max.ms`.
-    pub lag_time_max: Duration,
-    /// `replica.lag.max.messages`, if set.
-    pub lag_max_messages: Option<i64>,
-    /// Whether `inter.broker.protocol.version` is at least 2.1: zstd may be stored.
-    pub zstd: bool,
 }
 
 /// Everything a manager is made of.
@@ -303,6 +293,8 @@ impl ReplicaManager {
             min_insync_replicas: topic.min_insync_replicas,
             lag_max_ms: millis(self.settings.lag_time_max),
             lag_max_messages: self.settings.lag_max_messages,
+            truncation: self.settings.following.truncation(),
+            fetch_backoff_ms: millis(self.settings.following.backoff),
         }
     }
 
@@ -333,8 +325,15 @@ impl ReplicaManager {
         self.finish(replica, aftermath);
     }
 
-    /// Does what a step left to do outside the lock.
+    /// Does what a step left to do outside the lock. A step that may cut a follower's log is taken
+    /// with `leadership` locked, which is still so here.
     pub(crate) fn finish(&self, replica: &Replica, aftermath: Aftermath) {
+        if let Some(cut) = aftermath.cut {
+            self.cut(replica, cut);
+        }
+        if let Some(offset) = aftermath.log_start {
+            self.follow_log_start(replica, offset);
+        }
         if let Some(error) = aftermath.failed {
             self.storage_failed(replica, &error);
         }
@@ -352,6 +351,39 @@ impl ReplicaManager {
             Some(store) => store.propose(proposal),
             None => self.isr_stored(&proposal, StoreOutcome::Refused),
         }
+    }
+
+    /// Deletions on the leader are repeated here: what it dropped is of no use any more.
+    fn follow_log_start(&self, replica: &Replica, offset: Offset) {
+        if offset <= replica.log.log_start_offset() {
+            return;
+        }
+        match replica.log.advance_log_start_offset(offset) {
+            Ok(_) => replica.state().readers.disturb(),
+            Err(error) => self.storage_failed(replica, &error),
+        }
+    }
+
+    fn cut(&self, replica: &Replica, cut: Cut) {
+        let log = &replica.log;
+        let done = match cut {
+            Cut::To(offset) => log.truncate_to(offset),
+            Cut::AllAndStartAt(offset) => log.truncate_fully_and_start_at(offset),
+        };
+        if let Err(error) = done {
+            return self.storage_failed(replica, &error);
+        }
+        let truncated = Event::Truncated {
+            log_start: log.log_start_offset(),
+            log_end: log.log_end_offset(),
+            latest_epoch: log.latest_epoch(),
+        };
+        let mut state = replica.state();
+        let aftermath = replica.step(&mut state, self.now(), truncated);
+        state.readers.disturb();
+        state.readers.forget_unseen();
+        drop(state);
+        self.finish(replica, aftermath);
     }
 
     /// A log answered that the disk failed: every replica of that directory goes offline, the

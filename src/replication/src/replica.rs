@@ -71,6 +71,19 @@ pub(crate) struct Aftermath {
     pub(crate) proposal: Option<Proposal>,
     /// The disk failed while an action was carried out.
     pub(crate) failed: Option<StorageError>,
+    /// A follower's log is to be cut.
+    pub(crate) cut: Option<Cut>,
+    /// The leader's log starts here.
+    pub(crate) log_start: Option<Offset>,
+}
+
+/// How a follower's log is cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cut {
+    /// The end goes.
+    To(Offset),
+    /// All of it goes.
+    AllAndStartAt(Offset),
 }
 
 impl Replica {
@@ -121,6 +134,11 @@ impl Replica {
                 self.log.set_high_watermark(offset);
                 state.readers.committed(offset);
             }
+            Action::TruncateTo(offset) => aftermath.cut = Some(Cut::To(offset)),
+            Action::TruncateFullyAndStartAt(offset) => {
+                aftermath.cut = Some(Cut::AllAndStartAt(offset));
+            }
+            Action::AdvanceLogStart(offset) => aftermath.log_start = Some(offset),
             Action::StoreIsr {
                 isr,
                 leader_epoch,
@@ -174,5 +192,7 @@ impl Aftermath {
     pub(crate) fn add(&mut self, other: Aftermath) {
         self.proposal = other.proposal.or(self.proposal.take());
         self.failed = other.failed.or(self.failed.take());
+        self.cut = other.cut.or(self.cut);
+        self.log_start = other.log_start.or(self.log_start);
     }
 }

@@ -63,11 +63,7 @@ impl TestBroker {
             image: Arc::clone(&cluster.image),
             configs: Arc::clone(&configs) as Arc<_>,
             isr_store: None,
-            settings: Settings {
-                lag_time_max: file.replication.lag_time_max,
-                lag_max_messages: None,
-                zstd: true,
-            },
+            settings: Settings::of(&file),
         });
         let port = Arc::clone(&cluster) as Arc<dyn ClusterPort>;
         let coordinator = Coordinator::new(ottla_coordinator::Options {

@@ -66,11 +66,7 @@ impl Broker {
             image: Arc::clone(&image),
             configs: configs as Arc<dyn TopicConfigs>,
             isr_store: None,
-            settings: ReplicaSettings {
-                lag_time_max: Duration::from_secs(30),
-                lag_max_messages: None,
-                zstd: true,
-            },
+            settings: ReplicaSettings::default(),
         });
         let coordinator = Coordinator::new(Options {
             replicas: Arc::clone(&replicas),

@@ -78,11 +78,7 @@ impl Broker {
             image: Arc::clone(&image),
             configs: Arc::clone(&configs) as Arc<dyn TopicConfigs>,
             isr_store: Some(Arc::clone(&proposals) as Arc<dyn IsrStore>),
-            settings: Settings {
-                lag_time_max: Duration::from_secs(30),
-                lag_max_messages: None,
-                zstd: true,
-            },
+            settings: Settings::default(),
         });
         Broker {
             dir,
