@@ -18,6 +18,8 @@ pub struct Assignment {
     pub partition: TopicPartition,
     /// The topic's id; zero where it has none.
     pub topic_id: TopicId,
+    /// Epoch of the controller that decided; a leader that stores an ISR itself repeats it.
+    pub controller_epoch: i32,
     /// Who leads, if anybody does.
     pub leader: Option<BrokerId>,
     /// Epochs, replicas and ISR.
@@ -124,6 +126,7 @@ impl ReplicaManager {
     fn assign(&self, replica: &Replica, assignment: Assignment, live: &Live) {
         let Assignment {
             partition,
+            controller_epoch,
             leader,
             leadership,
             ..
@@ -152,6 +155,7 @@ impl ReplicaManager {
             }
         };
         let mut state = replica.state();
+        state.controller_epoch = controller_epoch;
         let aftermath = replica.step(&mut state, self.now(), event);
         state.readers.disturb();
         state.readers.forget_unseen();

@@ -7,7 +7,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use arc_swap::ArcSwap;
 use ottla_config::TopicConfig;
 use ottla_log::{DirStatus, LogConfig, LogManager, StorageError};
-use ottla_metadata::{BrokerId, ClusterImage, LeaderEpoch, Millis, Offset, TopicPartition};
+use ottla_metadata::{
+    BrokerId, ClusterImage, LeaderEpoch, Millis, Offset, TopicId, TopicPartition,
+};
 use ottla_partition::{Event, Rules, StoreOutcome};
 use ottla_records::{AppendRules, Compression, Magic, TargetCompression};
 use tokio::runtime::Handle;
@@ -37,8 +39,12 @@ pub trait IsrStore: Send + Sync + 'static {
 pub struct IsrProposal {
     /// The partition.
     pub partition: TopicPartition,
+    /// The topic's id; zero where it has none.
+    pub topic_id: TopicId,
     /// The ISR to store.
     pub isr: Vec<BrokerId>,
+    /// Epoch of the controller that decided the leadership.
+    pub controller_epoch: i32,
     /// Epoch of the leadership under which it is proposed.
     pub leader_epoch: LeaderEpoch,
     /// The partition epoch that the stored state must still have.
@@ -342,7 +348,9 @@ impl ReplicaManager {
         };
         let proposal = IsrProposal {
             partition: replica.partition.clone(),
+            topic_id: replica.topic_id,
             isr: proposal.isr.to_vec(),
+            controller_epoch: proposal.controller_epoch,
             leader_epoch: proposal.leader_epoch,
             expected: proposal.expected,
         };

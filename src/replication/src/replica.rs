@@ -34,6 +34,8 @@ pub(crate) struct State {
     pub(crate) brain: Partition,
     pub(crate) readers: Readers,
     pub(crate) flush: Flush,
+    /// Epoch of the controller that decided the leadership in force.
+    pub(crate) controller_epoch: i32,
     waiting: HashMap<WaiterId, Ticket<Result<(), WaitError>>>,
     next_waiter: u64,
 }
@@ -42,6 +44,7 @@ pub(crate) struct State {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Proposal {
     pub(crate) isr: ottla_partition::Replicas,
+    pub(crate) controller_epoch: i32,
     pub(crate) leader_epoch: i32,
     pub(crate) expected: i32,
 }
@@ -97,6 +100,7 @@ impl Replica {
             brain,
             readers: Readers::default(),
             flush: Flush::default(),
+            controller_epoch: 0,
             waiting: HashMap::new(),
             next_waiter: 0,
         };
@@ -146,6 +150,7 @@ impl Replica {
             } => {
                 aftermath.proposal = Some(Proposal {
                     isr,
+                    controller_epoch: state.controller_epoch,
                     leader_epoch,
                     expected,
                 });

@@ -105,6 +105,7 @@ fn assignment(partition: LeaderAndIsrPartition) -> Assignment {
     Assignment {
         partition: partition.partition,
         topic_id: partition.topic_id,
+        controller_epoch: partition.controller_epoch,
         leader: partition.leader,
         leadership: Leadership {
             leader_epoch: partition.leader_epoch,

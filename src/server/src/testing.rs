@@ -86,6 +86,7 @@ impl TestBroker {
         let assignment = Assignment {
             partition: TopicPartition::new(topic, 0),
             topic_id: TopicId([id; 16]),
+            controller_epoch: 1,
             leader: Some(BrokerId(0)),
             leadership: Leadership {
                 leader_epoch: 3,

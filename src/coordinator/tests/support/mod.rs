@@ -97,6 +97,7 @@ impl Broker {
         let assignment = Assignment {
             partition: TopicPartition::new(OFFSETS_TOPIC, 0),
             topic_id: TopicId([7; 16]),
+            controller_epoch: 1,
             leader: Some(BROKER),
             leadership: Leadership {
                 leader_epoch: self.epoch,

@@ -114,6 +114,7 @@ impl Broker {
         let assignment = Assignment {
             partition: TopicPartition::new("t", 0),
             topic_id: TopicId([7; 16]),
+            controller_epoch: 1,
             leader: leader.map(BrokerId),
             leadership: Leadership {
                 leader_epoch: epoch,
