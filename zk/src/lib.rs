@@ -24,6 +24,7 @@ mod node;
 mod notification;
 mod path;
 mod record;
+mod remains;
 mod session;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -41,6 +42,7 @@ pub use fenced::FencedWrite;
 pub use node::{NodeStat, ReadOne, Versioned};
 pub use notification::{Numbered, Sequence};
 pub use record::{SessionId, SessionRecord};
+pub use remains::Remains;
 pub use session::SessionEvent;
 pub use watch::{Watch, WatchEvent, WatchEvents};
 pub use zk::Zk;

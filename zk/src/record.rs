@@ -75,6 +75,11 @@ impl OwnSessions {
         self.known.lock().contains(&session)
     }
 
+    /// Whether no session has been recorded yet.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.known.lock().is_empty()
+    }
+
     /// Records a session before the first node is created with it: a crash between the two leaves
     /// a session id too many in the record, never one too few.
     pub(crate) async fn add(&self, session: SessionId) -> io::Result<()> {

@@ -16,6 +16,7 @@ mod election;
 mod fenced;
 mod lost_answers;
 mod registration;
+mod remains;
 mod sessions;
 mod watches;
 
