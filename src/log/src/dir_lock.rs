@@ -7,6 +7,7 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
@@ -15,6 +16,15 @@ use parking_lot::Mutex;
 /// Device and inode of the directories this process has locked. POSIX locks do not exclude within
 /// a process, and closing any descriptor of the file would drop the lock.
 static LOCKED: Mutex<BTreeSet<(u64, u64)>> = Mutex::new(BTreeSet::new());
+
+/// A crash watchdog leaves the first byte out. Its lock and a broker's exclude each other all the
+/// same, and whoever is kept out can tell which of the two is in the way.
+const WATCHDOG_START: libc::off_t = 1;
+/// A watchdog has the lock for as long as ZooKeeper takes to answer a few requests.
+const WATCHDOG_BOUND: Duration = Duration::from_secs(5);
+/// A process that is being killed closes its files one after the other.
+const DEATH_BOUND: Duration = Duration::from_secs(5);
+const PAUSE: Duration = Duration::from_millis(2);
 
 /// The lock, held until dropped.
 #[derive(Debug)]
@@ -54,14 +64,69 @@ impl DirLock {
             .create(true)
             .truncate(false)
             .open(dir.join(".lock"))?;
-        match fcntl(file.as_raw_fd(), FcntlArg::F_SETLK(&whole_file())) {
-            Ok(_) => {
+        let deadline = Instant::now() + WATCHDOG_BOUND;
+        loop {
+            if set(&file, &whole_file())? {
                 lock.file = Some(file);
-                Ok(lock)
+                return Ok(lock);
             }
-            Err(Errno::EAGAIN | Errno::EACCES) => Err(LockFailure::HeldBy(holder(&file))),
-            Err(e) => Err(LockFailure::Io(e.into())),
+            let held = blocking(&file);
+            let watchdog = held.is_none_or(|held| held.l_start == WATCHDOG_START);
+            if !watchdog || Instant::now() >= deadline {
+                return Err(LockFailure::HeldBy(holder(held)));
+            }
+            std::thread::sleep(PAUSE);
         }
+    }
+}
+
+/// The lock of a log directory whose broker has died, taken by that broker's crash watchdog. The
+/// next broker on the directory waits a moment for it.
+#[derive(Debug)]
+pub struct WatchdogLock {
+    _file: File,
+}
+
+impl WatchdogLock {
+    /// Takes the lock over from the dead process. `None` if there is nothing to take over: another
+    /// broker was faster, or the directory is gone.
+    ///
+    /// Blocks while the process is still being taken down. The caller must not have locked the
+    /// directory as a broker.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn take(dir: &Path, dead: u32) -> io::Result<Option<WatchdogLock>> {
+        let file = match File::options()
+            .read(true)
+            .write(true)
+            .open(dir.join(".lock"))
+        {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            file => file?,
+        };
+        let all_but_first = libc::flock {
+            l_start: WATCHDOG_START,
+            ..whole_file()
+        };
+        let deadline = Instant::now() + DEATH_BOUND;
+        while !set(&file, &all_but_first)? {
+            let dying = |held: libc::flock| u32::try_from(held.l_pid) == Ok(dead);
+            if !blocking(&file).is_none_or(dying) || Instant::now() >= deadline {
+                return Ok(None);
+            }
+            std::thread::sleep(PAUSE);
+        }
+        Ok(Some(WatchdogLock { _file: file }))
+    }
+}
+
+/// Takes a lock; false if somebody has one in the way.
+fn set(file: &File, wanted: &libc::flock) -> io::Result<bool> {
+    match fcntl(file.as_raw_fd(), FcntlArg::F_SETLK(wanted)) {
+        Ok(_) => Ok(true),
+        Err(Errno::EAGAIN | Errno::EACCES) => Ok(false),
+        Err(e) => Err(e.into()),
     }
 }
 
@@ -83,13 +148,17 @@ fn whole_file() -> libc::flock {
     }
 }
 
-fn holder(file: &File) -> String {
+/// The lock that is in the way, if there still is one.
+fn blocking(file: &File) -> Option<libc::flock> {
     let mut asked = whole_file();
     let known = fcntl(file.as_raw_fd(), FcntlArg::F_GETLK(&mut asked)).is_ok();
-    if !known || asked.l_type == libc::F_UNLCK as libc::c_short || asked.l_pid <= 0 {
+    (known && asked.l_type != libc::F_UNLCK as libc::c_short).then_some(asked)
+}
+
+fn holder(held: Option<libc::flock>) -> String {
+    let Some(pid) = held.map(|held| held.l_pid).filter(|pid| *pid > 0) else {
         return "another process".to_owned();
-    }
-    let pid = asked.l_pid;
+    };
     match std::fs::read(format!("/proc/{pid}/cmdline")) {
         Ok(command) if !command.is_empty() => {
             let words: Vec<_> = command
@@ -104,5 +173,90 @@ fn holder(file: &File) -> String {
             format!("process {pid} ({line})")
         }
         _ => format!("process {pid}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead as _, BufReader, Read as _};
+    use std::process::{Child, Command, Stdio};
+
+    use super::*;
+
+    const ACT_AS: &str = "OTTLA_TEST_LOCK_AS";
+    const ACT_ON: &str = "OTTLA_TEST_LOCK_DIR";
+
+    /// Not a test of its own: what the other processes of the tests below do, since locks do not
+    /// exclude within one process. It ends with its standard input.
+    #[test]
+    fn other_process() {
+        let (Ok(role), Some(dir)) = (std::env::var(ACT_AS), std::env::var_os(ACT_ON)) else {
+            return;
+        };
+        let dir = Path::new(&dir);
+        let locks = match role.as_str() {
+            "broker" => (DirLock::take(dir).ok(), None),
+            _ => (None, WatchdogLock::take(dir, 0).unwrap()),
+        };
+        println!("\nlocked {}", locks.0.is_some() || locks.1.is_some());
+        let _ = std::io::stdin().read_to_end(&mut Vec::new());
+    }
+
+    /// Another process with the lock of `dir`.
+    fn other(role: &str, dir: &Path) -> Child {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "dir_lock::tests::other_process", "--nocapture"])
+            .env(ACT_AS, role)
+            .env(ACT_ON, dir)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stdout.as_mut().unwrap()).lines();
+        let said = lines
+            .map_while(Result::ok)
+            .find(|line| line.starts_with("locked"));
+        assert_eq!(said.as_deref(), Some("locked true"));
+        child
+    }
+
+    #[test]
+    fn a_watchdog_takes_over_from_the_dead_and_from_nobody_else() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(WatchdogLock::take(dir.path(), 1).unwrap().is_none());
+        let mut broker = other("broker", dir.path());
+        assert!(WatchdogLock::take(dir.path(), 1).unwrap().is_none());
+        let pid = broker.id();
+        broker.kill().unwrap();
+        // Not reaped yet: it may still be closing its files.
+        assert!(WatchdogLock::take(dir.path(), pid).unwrap().is_some());
+        broker.wait().unwrap();
+        drop(std::fs::remove_dir_all(dir.path().join("none")));
+        assert!(
+            WatchdogLock::take(&dir.path().join("none"), 1)
+                .unwrap()
+                .is_none()
+        );
+    }
+
+    #[test]
+    fn a_broker_waits_for_a_watchdog_and_not_for_a_broker() {
+        let dir = tempfile::tempdir().unwrap();
+        drop(DirLock::take(dir.path()).ok().unwrap());
+        let mut watchdog = other("watchdog", dir.path());
+        let path = dir.path().to_owned();
+        let waiting = std::thread::spawn(move || DirLock::take(&path).is_ok());
+        // Its end comes with that of its standard input.
+        drop(watchdog.stdin.take());
+        assert!(waiting.join().unwrap());
+        watchdog.wait().unwrap();
+        let mut broker = other("broker", dir.path());
+        let refused = DirLock::take(dir.path());
+        let Err(LockFailure::HeldBy(holder)) = refused else {
+            panic!("locked twice");
+        };
+        assert!(holder.contains(&broker.id().to_string()), "{holder}");
+        broker.kill().unwrap();
+        broker.wait().unwrap();
     }
 }
