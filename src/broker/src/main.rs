@@ -1,13 +1,15 @@
 //! The program `broker`: `broker FILE [--override key=value]...`.
 //!
 //! It reads the configuration, starts the parts in order (`start.rs`), waits for SIGTERM or SIGINT,
-//! and stops the parts in the opposite order (`running.rs`). It has no rules of its own.
+//! and stops the parts in the opposite order (`running.rs`). It has no rules of its own. Beside it
+//! runs a second process of the same program, the crash watchdog (`watchdog`).
 
 mod limits;
 mod options;
 mod running;
 mod session_record;
 mod start;
+mod watchdog;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -39,6 +41,9 @@ fn key_value(text: &str) -> Result<(String, String), String> {
 }
 
 fn main() -> ExitCode {
+    if let Some(ended) = watchdog::run_if_asked() {
+        return ended;
+    }
     let arguments = Arguments::parse();
     start_log();
     match run(&arguments) {

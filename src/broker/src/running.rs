@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 use tracing::{error, info, warn};
 
 use crate::start::wall_clock;
+use crate::watchdog::Watchdog;
 
 /// How long requests that were taken may take to be answered. A long poll ends earlier by itself.
 const DRAIN_BOUND: Duration = Duration::from_secs(5);
@@ -25,6 +26,7 @@ pub(crate) struct Running {
     pub(crate) coordinator: Arc<Coordinator>,
     pub(crate) cluster: Cluster,
     pub(crate) logs: Arc<LogManager>,
+    pub(crate) watchdog: Option<Watchdog>,
 }
 
 impl Running {
@@ -53,6 +55,8 @@ impl Running {
             .is_err()
         {
             warn!("ZooKeeper did not answer; the session is left to expire");
+        } else if let Some(watchdog) = self.watchdog {
+            watchdog.stop().await;
         }
         closed?.context("not all logs were closed cleanly; the next start recovers them")?;
         info!("broker stopped");

@@ -16,9 +16,10 @@ use tracing::{info, warn};
 
 use crate::options;
 use crate::running::Running;
+use crate::watchdog::{Orders, Watchdog};
 
 /// Keeps the id of our ZooKeeper session, for the broker that follows on this directory.
-const SESSION_FILE: &str = "zookeeper-session";
+pub(crate) const SESSION_FILE: &str = "zookeeper-session";
 /// How long to wait for the controller's first word before serving without it.
 const IMAGE_BOUND: Duration = Duration::from_secs(5);
 
@@ -35,13 +36,14 @@ pub(crate) async fn start(config: ServerConfig) -> anyhow::Result<Running> {
             return Err(refusal);
         }
     };
+    let watchdog = watchdog(&config, broker, &dirs);
     let configs = Configs::new(broker, config.clone(), image);
     // What is stored in ZooKeeper goes before the file.
     let in_force = configs.server().load_full();
     let logs = load_logs(&in_force, dirs, &configs).await?;
     let loaded = began.elapsed();
-    let serving = serve(&config, broker, bootstrap, configs, Arc::clone(&logs));
-    match serving.await {
+    let (bootstrapped, kept) = ((broker, bootstrap), Arc::clone(&logs));
+    match serve(&config, bootstrapped, configs, kept, watchdog).await {
         Ok(running) => {
             info!(
                 broker = broker.0,
@@ -66,10 +68,10 @@ pub(crate) async fn start(config: ServerConfig) -> anyhow::Result<Running> {
 /// Everything from the logs on.
 async fn serve(
     config: &ServerConfig,
-    broker: BrokerId,
-    bootstrap: Bootstrap,
+    (broker, bootstrap): (BrokerId, Bootstrap),
     configs: Arc<Configs>,
     logs: Arc<LogManager>,
+    watchdog: Option<Watchdog>,
 ) -> anyhow::Result<Running> {
     let in_force = configs.server().load_full();
     let network = Listeners::bind(options::listeners(config), options::network(&in_force))?;
@@ -124,7 +126,22 @@ async fn serve(
         coordinator,
         cluster,
         logs,
+        watchdog,
     })
+}
+
+/// Somebody who notices when this process crashes, in whatever state.
+fn watchdog(config: &ServerConfig, broker: BrokerId, dirs: &LogDirs) -> Option<Watchdog> {
+    let dir = dirs.paths().first()?.to_path_buf();
+    let orders = Orders {
+        process: std::process::id(),
+        broker: broker.0,
+        session_timeout: config.zookeeper.session_timeout,
+        connect: config.zookeeper.connect.clone(),
+        dir,
+    };
+    let wanted = config.zookeeper.crash_watchdog;
+    wanted.then(|| Watchdog::start(orders))
 }
 
 /// Clients that come before the controller's first word would see a cluster without brokers and
@@ -168,6 +185,7 @@ async fn identify(
         ),
     };
     dirs.establish_identity(&cluster_id, broker.0)?;
+    bootstrap.remove_remains(broker).await?;
     let image = bootstrap.load_configs().await?;
     Ok((broker, image))
 }

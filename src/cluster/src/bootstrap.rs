@@ -8,7 +8,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use ottla_controller::Candidate;
 use ottla_metadata::{BrokerId, ClusterImage, ConfigImage};
-use ottla_zk::{RegisteredBroker, Zk, ZkConfig};
+use ottla_zk::{RegisteredBroker, Remains, Zk, ZkConfig};
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
@@ -75,6 +75,20 @@ impl Bootstrap {
         let used_up = || StoreError::Unexpected("the generated broker ids are used up".to_owned());
         let id = reserved_max.checked_add(number).ok_or_else(used_up)?;
         Ok(BrokerId(id))
+    }
+
+    /// Removes what this broker has left behind if it was killed and nobody has done it yet, so that
+    /// others take over while the logs are recovered. The caller holds the log directories' locks.
+    ///
+    /// # Errors
+    /// ZooKeeper failed.
+    pub async fn remove_remains(&self, broker: BrokerId) -> Result<(), StartError> {
+        let removed = self.within(self.zk.remove_remains(broker)).await?;
+        if removed != Remains::default() {
+            tracing::info!(%broker, registration = removed.registration, controller = removed.controller,
+                "removed from ZooKeeper what this broker had left behind");
+        }
+        Ok(())
     }
 
     /// Reads everything under `/config/topics` and `/config/brokers`.

@@ -162,6 +162,7 @@ impl Reader<'_> {
             connection_timeout,
             set_acl: self.flag("zookeeper.set.acl"),
             max_in_flight_requests: self.number("zookeeper.max.in.flight.requests"),
+            crash_watchdog: self.flag("ottla.crash.watchdog.enable"),
         })
     }
 

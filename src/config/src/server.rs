@@ -72,6 +72,8 @@ pub struct ZooKeeperConfig {
     pub set_acl: bool,
     /// `zookeeper.max.in.flight.requests`.
     pub max_in_flight_requests: usize,
+    /// `ottla.crash.watchdog.enable`.
+    pub crash_watchdog: bool,
 }
 
 /// One socket to listen on.

@@ -10,6 +10,7 @@ pub(super) const KEYS: &[KeyDef] = &[
     KeyDef::new(High, "zookeeper.connection.timeout.ms", Int, None, "How long a starting broker tries to reach ZooKeeper. Without a value, as long as the session timeout.").implemented(),
     KeyDef::new(High, "zookeeper.set.acl", Boolean, Some("false"), "Protect the znodes with access control lists."),
     KeyDef::new(High, "zookeeper.max.in.flight.requests", Int, Some("10"), "How many requests of one bulk operation may be on their way to ZooKeeper at once; fewer than 128 count as 128.").check(Check::AtLeast(1)).implemented(),
+    KeyDef::new(Low, "ottla.crash.watchdog.enable", Boolean, Some("true"), "Start a small process (ottla-watchdog) beside the broker that outlives a crash of it and then removes the dead broker's registration, and its /controller, so that the cluster elects new leaders at once. Without it, or when it dies too, the session timeout decides. A key of Ottla's own.").implemented(),
     KeyDef::new(Medium, "zookeeper.clientCnxnSocket", String, None, "Class of the socket that Apache's ZooKeeper client uses for TLS."),
     KeyDef::new(Medium, "zookeeper.ssl.client.enable", Boolean, Some("false"), "Talk to ZooKeeper over TLS."),
     KeyDef::new(Low, "zookeeper.ssl.cipher.suites", List, None, "TLS cipher suites for ZooKeeper."),
