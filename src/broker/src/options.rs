@@ -5,8 +5,8 @@ use std::net::{IpAddr, ToSocketAddrs as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use ottla_cluster::{SessionRecord, ZkConfig};
-use ottla_config::ServerConfig;
+use ottla_cluster::{LeaderBalance, SessionRecord, ZkConfig};
+use ottla_config::{ControllerConfig, ServerConfig};
 use ottla_metadata::Endpoint;
 use ottla_network::{BoundListener, ListenerSpec, NetworkConfig, default_frame_budget_bytes};
 use tracing::warn;
@@ -33,7 +33,15 @@ pub(crate) fn cluster(config: &ServerConfig) -> ottla_cluster::Settings {
         unclean_election: config.topic_defaults.unclean_leader_election,
         default_partitions: config.topics.num_partitions,
         default_replication_factor: config.topics.default_replication_factor,
+        leader_balance: leader_balance(&config.controller),
     }
+}
+
+fn leader_balance(config: &ControllerConfig) -> Option<LeaderBalance> {
+    config.auto_leader_rebalance.then_some(LeaderBalance {
+        interval: config.leader_imbalance_check_interval,
+        percentage: config.leader_imbalance_per_broker_percentage,
+    })
 }
 
 pub(crate) fn listeners(config: &ServerConfig) -> Vec<ListenerSpec> {

@@ -95,6 +95,10 @@ impl Driver {
                 self.waiters.altered(waiter, result);
                 Ok(())
             }
+            Action::AnswerElection(waiter, answers) => {
+                self.waiters.elected(waiter, answers);
+                Ok(())
+            }
             Action::Resign => {
                 tracing::warn!("a younger controller has left traces: resigning");
                 self.resign().await;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use arc_swap::ArcSwap;
+use ottla_controller::ElectionKind;
 use ottla_metadata::{BrokerId, ClusterImage, ConfigImage, Offset, TopicPartition};
 use parking_lot::Mutex;
 use tokio::sync::watch;
@@ -17,8 +18,9 @@ use crate::shared::Shared;
 use crate::wait::{Failed, patience, within};
 use crate::{
     AlterConfigError, AlterationAnswer, AlterationRefused, ConfigEntity, CreatePartitionsError,
-    CreateTopicError, DeleteTopicError, IsrAlteration, NewPartitions, NewTopic, ShutdownRefused,
-    StoreError, WaitOptions, alter_configs, create_partitions, create_topics, delete_topics,
+    CreateTopicError, DeleteTopicError, ElectedLeaders, IsrAlteration, NewPartitions, NewTopic,
+    ShutdownRefused, StoreError, WaitOptions, alter_configs, create_partitions, create_topics,
+    delete_topics, elect_leaders,
 };
 
 /// How long a Metadata request that creates a topic waits for its leaders: many times what it
@@ -155,6 +157,17 @@ impl Cluster {
                 .collect();
         }
         create_partitions::create_partitions(&self.shared, topics, options).await
+    }
+
+    /// Has leaders elected (KIP-183, KIP-460) and waits until this broker's image shows them; only
+    /// the controller does.
+    pub async fn elect_leaders(
+        &self,
+        kind: ElectionKind,
+        partitions: BTreeSet<TopicPartition>,
+        timeout: std::time::Duration,
+    ) -> ElectedLeaders {
+        elect_leaders::elect_leaders(&self.shared, kind, partitions, timeout).await
     }
 
     /// Replaces the whole dynamic configuration of an entity and tells all brokers. Returns when this

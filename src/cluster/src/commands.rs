@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use ottla_controller::{
-    AlterationAnswer, AlterationRefused, IsrAlteration, ShutdownRefused, TermEvent, WaiterId,
+    AlterationAnswer, AlterationRefused, ElectionAnswers, ElectionKind, IsrAlteration,
+    ShutdownRefused, TermEvent, WaiterId,
 };
 use ottla_metadata::{BrokerId, TopicPartition};
 use tokio::sync::{mpsc, oneshot};
@@ -37,6 +38,12 @@ pub(crate) enum Command {
         broker_epoch: i64,
         answer: oneshot::Sender<ShutDown>,
     },
+    /// Leaders are to be elected.
+    ElectLeaders {
+        kind: ElectionKind,
+        partitions: BTreeSet<TopicPartition>,
+        answer: oneshot::Sender<ElectionAnswers>,
+    },
 }
 
 /// Who waits for the brain. Dropped ways back tell that this is no controller any more.
@@ -45,6 +52,7 @@ pub(crate) struct Waiters {
     next: u64,
     altered: BTreeMap<WaiterId, oneshot::Sender<Altered>>,
     shut_down: BTreeMap<WaiterId, oneshot::Sender<ShutDown>>,
+    elected: BTreeMap<WaiterId, oneshot::Sender<ElectionAnswers>>,
 }
 
 impl Waiters {
@@ -79,6 +87,18 @@ impl Waiters {
                     broker_epoch,
                 }
             }
+            Command::ElectLeaders {
+                kind,
+                partitions,
+                answer,
+            } => {
+                self.elected.insert(waiter, answer);
+                TermEvent::ElectLeaders {
+                    waiter,
+                    kind,
+                    partitions,
+                }
+            }
         }
     }
 
@@ -95,10 +115,17 @@ impl Waiters {
         }
     }
 
+    pub(crate) fn elected(&mut self, waiter: WaiterId, answers: ElectionAnswers) {
+        if let Some(answer) = self.elected.remove(&waiter) {
+            let _ = answer.send(answers);
+        }
+    }
+
     /// The term is over.
     pub(crate) fn dismiss(&mut self) {
         self.altered.clear();
         self.shut_down.clear();
+        self.elected.clear();
     }
 }
 

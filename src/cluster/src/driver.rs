@@ -27,6 +27,9 @@ pub(crate) const RETRY_PAUSE: Duration = Duration::from_secs(1);
 /// How long giving up `/controller` may take when the broker stops.
 const RESIGN_PATIENCE: Duration = Duration::from_secs(2);
 
+/// When leadership is first looked at after an election (`scheduleAutoLeaderRebalanceTask`).
+const FIRST_BALANCE: Duration = Duration::from_secs(5);
+
 /// What the task owns.
 pub(crate) struct Driver {
     pub(crate) shared: Arc<Shared>,
@@ -45,6 +48,8 @@ pub(crate) struct Driver {
     pub(crate) waiters: Waiters,
     /// When to try again to register or to be elected.
     pub(crate) retry_at: Option<Instant>,
+    /// When to see whether leadership is spread as it should be; none while not controller.
+    pub(crate) balance_at: Option<Instant>,
 }
 
 /// What the task waits for.
@@ -63,6 +68,7 @@ enum Input {
     Command(Command),
     Watch(WatchEvent),
     Configs,
+    Balance,
     Retry,
 }
 
@@ -89,6 +95,7 @@ impl Driver {
             waiters: Waiters::default(),
             registered_in,
             retry_at: None,
+            balance_at: None,
         }
     }
 
@@ -112,7 +119,7 @@ impl Driver {
 
     /// Takes one input and does all that follows from it. False when there will be no more.
     async fn turn(&mut self, inputs: &mut Inputs) -> bool {
-        let Some(input) = inputs.next(self.retry_at).await else {
+        let Some(input) = inputs.next(self.retry_at, self.balance_at).await else {
             return false;
         };
         if matches!(input, Input::Session(SessionEvent::Closed)) {
@@ -149,6 +156,10 @@ impl Driver {
                 self.configs_changed();
                 Ok(())
             }
+            Input::Balance => {
+                self.balance();
+                Ok(())
+            }
             Input::Retry => {
                 self.retry_at = None;
                 self.join().await
@@ -164,12 +175,15 @@ impl Driver {
         let before = self.shared.is_controller.swap(active, Ordering::AcqRel);
         if active && !before {
             tracing::info!(epoch = self.brain.term(), "this broker is the controller");
+            let wanted = self.shared.settings.leader_balance;
+            self.balance_at = wanted.map(|_| Instant::now() + FIRST_BALANCE);
         } else if before && !active {
             tracing::info!("this broker is no longer the controller");
         }
         if !self.brain.is_elected() {
             self.outboxes.clear();
             self.waiters.dismiss();
+            self.balance_at = None;
         }
     }
 
@@ -184,6 +198,17 @@ impl Driver {
     pub(crate) fn depose(&mut self) {
         self.actions.clear();
         self.step(Event::Deposed);
+    }
+
+    /// Lets the brain see whether leadership is spread as it should be.
+    fn balance(&mut self) {
+        self.balance_at = None;
+        if let Some(balance) = self.shared.settings.leader_balance {
+            self.balance_at = Some(Instant::now() + balance.interval);
+            self.step_in_term(TermEvent::BalanceLeaders {
+                percentage: balance.percentage,
+            });
+        }
     }
 
     async fn watches_fired(&mut self, events: BTreeSet<WatchEvent>) -> Result<(), ZkError> {
@@ -274,12 +299,14 @@ impl Driver {
 impl Inputs {
     /// Waits for the next input; `None` when there will be no more. All of these lose nothing when
     /// they are dropped.
-    async fn next(&mut self, retry_at: Option<Instant>) -> Option<Input> {
-        let retry = async {
-            match retry_at {
-                Some(at) => tokio::time::sleep_until(at).await,
-                None => std::future::pending().await,
-            }
+    async fn next(
+        &mut self,
+        retry_at: Option<Instant>,
+        balance_at: Option<Instant>,
+    ) -> Option<Input> {
+        let reached = async |at: Option<Instant>| match at {
+            Some(at) => tokio::time::sleep_until(at).await,
+            None => std::future::pending().await,
         };
         tokio::select! {
             biased;
@@ -291,7 +318,8 @@ impl Inputs {
             command = self.commands.recv() => command.map(Input::Command),
             event = self.watches.next() => Some(Input::Watch(event)),
             changed = self.configs_version.changed() => changed.ok().map(|()| Input::Configs),
-            () = retry => Some(Input::Retry),
+            () = reached(retry_at) => Some(Input::Retry),
+            () = reached(balance_at) => Some(Input::Balance),
         }
     }
 }

@@ -28,6 +28,17 @@ pub enum StartError {
     Store(#[from] StoreError),
 }
 
+/// Why a partition got no other leader by request.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ElectLeaderError {
+    /// The controller had a reason not to elect.
+    #[error(transparent)]
+    Refused(#[from] ottla_controller::ElectionRefused),
+    /// The new leader did not show in this broker's image in time (`REQUEST_TIMED_OUT`).
+    #[error("the new leader was not seen in time")]
+    TimedOut,
+}
+
 /// Why a topic was not created.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CreateTopicError {

@@ -27,6 +27,7 @@ mod create_partitions;
 mod create_topics;
 mod delete_topics;
 mod driver;
+mod elect_leaders;
 mod error;
 mod image;
 mod local;
@@ -43,15 +44,17 @@ mod wait;
 pub use bootstrap::{Bootstrap, Registered};
 pub use cluster::Cluster;
 pub use create_topics::CreatedTopic;
+pub use elect_leaders::ElectedLeaders;
 pub use error::{
-    AlterConfigError, CreatePartitionsError, CreateTopicError, DeleteTopicError, InvalidAssignment,
-    StartError, StoreError,
+    AlterConfigError, CreatePartitionsError, CreateTopicError, DeleteTopicError, ElectLeaderError,
+    InvalidAssignment, StartError, StoreError,
 };
 pub use local::{ConfigEntity, LocalReplicas};
-pub use options::{NewPartitions, NewTopic, Registration, Settings, WaitOptions};
+pub use options::{LeaderBalance, NewPartitions, NewTopic, Registration, Settings, WaitOptions};
 pub use ottla_controller::{
-    AlterationAnswer, AlterationError, AlterationRefused, EPOCH_DURING_DELETE, IsrAlteration,
-    LeaderAndIsr, LeaderAndIsrPartition, LeaderIsr, ReplicaAnswers, ReplicaError, RequestRefused,
-    Sender, ShutdownRefused, StateNode, StopReplica, StopReplicaPartition, TopicKey,
+    AlterationAnswer, AlterationError, AlterationRefused, EPOCH_DURING_DELETE, ElectionKind,
+    ElectionRefused, IsrAlteration, LeaderAndIsr, LeaderAndIsrPartition, LeaderIsr, ReplicaAnswers,
+    ReplicaError, RequestRefused, Sender, ShutdownRefused, StateNode, StopReplica,
+    StopReplicaPartition, TopicKey,
 };
 pub use ottla_zk::{RegisterError, SessionId, SessionRecord, ZkConfig, ZkError};

@@ -32,6 +32,18 @@ pub struct Settings {
     pub default_partitions: i32,
     /// `default.replication.factor`.
     pub default_replication_factor: i16,
+    /// Whether and how this broker, as controller, evens out leadership
+    /// (`auto.leader.rebalance.enable`).
+    pub leader_balance: Option<LeaderBalance>,
+}
+
+/// How leadership is evened out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LeaderBalance {
+    /// `leader.imbalance.check.interval.seconds`.
+    pub interval: Duration,
+    /// `leader.imbalance.per.broker.percentage`.
+    pub percentage: i32,
 }
 
 /// A topic to create.

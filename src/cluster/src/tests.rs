@@ -3,6 +3,7 @@
 mod changes;
 mod commands;
 mod controllers;
+mod elections;
 mod fixture;
 mod sessions;
 mod topics;

@@ -2,6 +2,7 @@
 
 use crate::context::{Context, Partition, Pending, Topic};
 use crate::controller::Active;
+use crate::elections::Election;
 use crate::{PartitionState, ReplicaState};
 
 /// Panics with the rule that is broken.
@@ -11,6 +12,15 @@ pub(crate) fn check(active: &Active) {
         assert!(
             context.brokers.contains_key(id),
             "broker {id} is draining or lost a disk, but is not registered"
+        );
+    }
+    for tp in active.elections.iter().flat_map(Election::waiting) {
+        let topic = context.topics.get(&tp.topic);
+        let partition = context.partition(tp);
+        assert!(
+            topic.is_some_and(|topic| topic.awaits_id)
+                || partition.is_some_and(|partition| partition.pending != Pending::Nothing),
+            "an election waits for {tp}, of which nothing is under way"
         );
     }
     for (name, topic) in &context.topics {
@@ -102,6 +112,10 @@ fn check_partition(active: &Active, topic: &Topic, partition: &Partition, name: 
             partition.shunned.is_empty(),
             "{name}: settled, but shuns {:?}",
             partition.shunned
+        );
+        assert!(
+            !partition.prefer && !partition.force,
+            "{name}: settled, but an election is wanted"
         );
         assert!(
             !(partition.announce || partition.renew) || new,

@@ -79,6 +79,8 @@ pub(crate) struct Partition {
     pub(crate) prefer: bool,
     /// Whether the leader needs a new leadership, since it cannot go on with the one that it knows.
     pub(crate) renew: bool,
+    /// Whether somebody asked for any leader, unclean if need be.
+    pub(crate) force: bool,
 }
 
 /// What a partition waits for. Nothing is decided about it meanwhile.
@@ -117,6 +119,7 @@ impl Partition {
             announce: false,
             prefer: false,
             renew: false,
+            force: false,
         }
     }
 

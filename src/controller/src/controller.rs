@@ -7,9 +7,10 @@ use ottla_metadata::{BrokerId, TopicName, TopicPartition};
 use crate::alterations::Altering;
 use crate::batch::Batch;
 use crate::context::{Context, Pending};
+use crate::elections::Election;
 use crate::{
-    Action, AlterationRefused, Event, Fence, Loaded, Read, ShutdownRefused, StateNode, StateWrite,
-    StoreOutcome, TermEvent, WaiterId,
+    Action, AlterationRefused, ElectionRefused, Event, Fence, Loaded, Read, ShutdownRefused,
+    StateNode, StateWrite, StoreOutcome, TermEvent, WaiterId,
 };
 
 /// What the controller needs to know of the broker's configuration.
@@ -57,6 +58,8 @@ pub(crate) struct Active {
     pub(crate) shutdowns: Vec<(WaiterId, BrokerId)>,
     /// AlterPartition requests that wait for their writes.
     pub(crate) alterations: Vec<Altering>,
+    /// Elections that were asked for.
+    pub(crate) elections: Vec<Election>,
     /// Set when a younger controller has left traces.
     pub(crate) overtaken: bool,
 }
@@ -144,6 +147,16 @@ impl Controller {
                         Err(AlterationRefused::NotController),
                     )]
                 }
+                (
+                    _,
+                    TermEvent::ElectLeaders {
+                        waiter, partitions, ..
+                    },
+                ) => {
+                    let refused = |tp| (tp, Err(ElectionRefused::NotController));
+                    let answers = partitions.into_iter().map(refused).collect();
+                    vec![Action::AnswerElection(waiter, answers)]
+                }
                 // Older than the context that is being loaded, or of another term.
                 _ => Vec::new(),
             },
@@ -165,7 +178,8 @@ impl Controller {
                     let refused = Err(AlterationRefused::NotController);
                     Action::AnswerAlteration(altering.waiter, refused)
                 });
-                shutdowns.chain(alterations).collect()
+                let elections = active.elections.iter().filter_map(Election::abandoned);
+                shutdowns.chain(alterations).chain(elections).collect()
             }
             Role::Standby | Role::Loading(_) => Vec::new(),
         }
@@ -208,6 +222,7 @@ impl Active {
             },
             shutdowns: Vec::new(),
             alterations: Vec::new(),
+            elections: Vec::new(),
             overtaken: false,
         };
         let mut step = Step::default();
@@ -268,13 +283,19 @@ impl Active {
             TermEvent::LeaderAndIsrAnswered(answer) => self.leadership_answered(&mut step, answer),
             TermEvent::StopReplicaAnswered(answer) => self.deletion_answered(&mut step, answer),
             TermEvent::Unclean(unclean) => self.unclean_changed(&mut step, unclean),
-            TermEvent::ElectPreferred(partitions) => self.elect_preferred(&mut step, partitions),
             TermEvent::AlterPartition {
                 waiter,
                 broker,
                 broker_epoch,
                 partitions,
             } => self.alter_partitions(&mut step, waiter, broker, broker_epoch, partitions),
+            TermEvent::ElectPreferred(partitions) => self.elect_preferred(partitions),
+            TermEvent::ElectLeaders {
+                waiter,
+                kind,
+                partitions,
+            } => self.elect_leaders(waiter, kind, partitions),
+            TermEvent::BalanceLeaders { percentage } => self.balance_leaders(percentage),
             TermEvent::ControlledShutdown {
                 waiter,
                 broker,
@@ -288,6 +309,9 @@ impl Active {
     /// of what is stored, so they go before the new writes.
     fn finish(&mut self, mut step: Step) -> Vec<Action> {
         self.attend_dirty(&mut step);
+        while self.advance_elections(&mut step) {
+            self.attend_dirty(&mut step);
+        }
         // The controller's own decisions go first; what leaders want may call for more of them.
         self.attend_alterations(&mut step);
         self.attend_dirty(&mut step);

@@ -77,6 +77,21 @@ pub enum TermEvent {
         /// What it wants.
         partitions: Vec<IsrAlteration>,
     },
+    /// An ElectLeaders request (KIP-183, KIP-460).
+    ElectLeaders {
+        /// Names the waiting request in the [`Action::AnswerElection`].
+        waiter: WaiterId,
+        /// Which leaders are wanted.
+        kind: ElectionKind,
+        /// Of which partitions.
+        partitions: BTreeSet<TopicPartition>,
+    },
+    /// It is time to see whether leadership is spread as it should be
+    /// (`auto.leader.rebalance.enable`).
+    BalanceLeaders {
+        /// `leader.imbalance.per.broker.percentage`.
+        percentage: i32,
+    },
     /// A broker wants to leave in good order.
     ControlledShutdown {
         /// Names the waiting request in the [`Action::AnswerShutdown`].
@@ -226,12 +241,49 @@ pub enum Action {
     RemoveLogDirNotifications(Fence, Vec<i64>),
     /// Delete `/admin/preferred_replica_election`.
     RemovePreferredElection(Fence),
+    /// Answer an ElectLeaders request.
+    AnswerElection(WaiterId, ElectionAnswers),
     /// Answer a controlled shutdown.
     AnswerShutdown(WaiterId, Result<BTreeSet<TopicPartition>, ShutdownRefused>),
     /// Answer an AlterPartition.
     AnswerAlteration(WaiterId, Result<Vec<AlterationAnswer>, AlterationRefused>),
     /// Give up `/controller`: a younger controller has been at work.
     Resign,
+}
+
+/// Which leader is wanted (`ElectionType`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ElectionKind {
+    /// The first replica of the assignment, if it is in sync.
+    Preferred,
+    /// Any live replica, if no replica in sync lives.
+    Unclean,
+}
+
+/// What became of each partition of an election: who leads now, or why nothing changed.
+pub type ElectionAnswers = BTreeMap<TopicPartition, Result<BrokerId, ElectionRefused>>;
+
+/// Why a partition got no other leader.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ElectionRefused {
+    /// This broker is not the controller (`NOT_CONTROLLER`).
+    #[error("this broker is not the controller")]
+    NotController,
+    /// There is no such partition (`UNKNOWN_TOPIC_OR_PARTITION`).
+    #[error("the partition does not exist")]
+    UnknownPartition,
+    /// The topic is being deleted (`INVALID_TOPIC_EXCEPTION`).
+    #[error("the topic is being deleted")]
+    TopicDeleted,
+    /// The partition has the leader that is wanted (`ELECTION_NOT_NEEDED`).
+    #[error("the partition is led as it should be")]
+    NotNeeded,
+    /// The preferred replica is not alive or not in sync (`PREFERRED_LEADER_NOT_AVAILABLE`).
+    #[error("the preferred leader is not alive or not in sync")]
+    PreferredUnavailable,
+    /// No replica is alive (`ELIGIBLE_LEADERS_NOT_AVAILABLE`).
+    #[error("no replica is alive")]
+    NobodyEligible,
 }
 
 /// Why a controlled shutdown was refused.

@@ -10,7 +10,7 @@
 //! by a conditional, fenced write, and only a leadership that stands is told to brokers. So an
 //! event that arrives while a write is under way is never lost and never acts on a half-done change.
 //!
-//! Not here yet: partition reassignment, the preferred leader timer. They add
+//! Not here yet: partition reassignment. It adds
 //! events and rules; nothing in here pretends to do them.
 
 mod alterations;
@@ -22,6 +22,7 @@ mod context;
 mod controller;
 mod deletion;
 mod election;
+mod elections;
 mod event;
 mod partitions;
 mod request;
@@ -36,8 +37,8 @@ pub use alterations::{
 pub use assignment::{Candidate, PlacementError, Start, place};
 pub use controller::{Controller, Settings};
 pub use event::{
-    Action, Answered, Event, Fence, Loaded, Read, ShutdownRefused, StateWrite, StoreOutcome,
-    TermEvent, TopicRead, UncleanElection, WaiterId,
+    Action, Answered, ElectionAnswers, ElectionKind, ElectionRefused, Event, Fence, Loaded, Read,
+    ShutdownRefused, StateWrite, StoreOutcome, TermEvent, TopicRead, UncleanElection, WaiterId,
 };
 pub use request::{
     EPOCH_DURING_DELETE, LeaderAndIsr, LeaderAndIsrPartition, PartitionUpdate, ReplicaAnswers,

@@ -90,7 +90,7 @@ impl Active {
             None => election::initial(replicas, liveness, self.fence.epoch),
             Some(node) => {
                 let policy = Policy {
-                    unclean: self.context.unclean.allows(&tp.topic),
+                    unclean: partition.force || self.context.unclean.allows(&tp.topic),
                     leader_recovery: self.settings.leader_recovery,
                     preferred: partition.prefer,
                 };
@@ -135,6 +135,7 @@ impl Active {
             partition.enter(state);
         }
         partition.prefer = false;
+        partition.force = false;
         let shunned = std::mem::take(&mut partition.shunned);
         !shunned.is_empty()
     }
@@ -276,22 +277,6 @@ impl Active {
             .partitions()
             .filter(|(_, partition)| partition.leader().is_none());
         step.dirty.extend(leaderless.map(|(tp, _)| tp));
-    }
-
-    /// Preferred leaders are wanted; whether they can lead is decided partition by partition.
-    pub(crate) fn elect_preferred(
-        &mut self,
-        step: &mut Step,
-        partitions: BTreeSet<TopicPartition>,
-    ) {
-        for tp in partitions {
-            if let Some(partition) = self.context.partition_mut(&tp) {
-                partition.prefer = true;
-                step.dirty.insert(tp);
-            }
-        }
-        step.actions
-            .push(Action::RemovePreferredElection(self.fence));
     }
 }
 

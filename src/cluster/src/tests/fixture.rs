@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use crate::*;
 
 /// How long anything may take.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What the broker was told, one line each.
 #[derive(Default)]
@@ -120,6 +120,7 @@ pub(super) fn settings() -> Settings {
         unclean_election: false,
         default_partitions: 1,
         default_replication_factor: 1,
+        leader_balance: None,
     }
 }
 

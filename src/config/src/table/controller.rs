@@ -18,7 +18,8 @@ pub(super) const KEYS: &[KeyDef] = &[
         Boolean,
         Some("true"),
         "Whether leadership is given back to preferred replicas from time to time.",
-    ),
+    )
+    .implemented(),
     KeyDef::new(
         High,
         "leader.imbalance.check.interval.seconds",
@@ -26,14 +27,16 @@ pub(super) const KEYS: &[KeyDef] = &[
         Some("300"),
         "How often that is checked.",
     )
-    .check(Check::AtLeast(1)),
+    .check(Check::AtLeast(1))
+    .implemented(),
     KeyDef::new(
         High,
         "leader.imbalance.per.broker.percentage",
         Int,
         Some("10"),
         "Share of a broker's partitions that may be led by others before leadership is given back.",
-    ),
+    )
+    .implemented(),
     KeyDef::new(
         Medium,
         "controlled.shutdown.enable",

@@ -24,6 +24,8 @@ enum Op {
     Break(i32, usize),
     Drain(i32),
     Prefer(usize),
+    ElectLeaders(usize, bool),
+    Balance(i32),
     Unclean(bool),
     Elect,
     Faults(Vec<u8>),
@@ -52,7 +54,9 @@ fn op() -> impl Strategy<Value = Op> {
         1 => (topic.clone(), 0i32..3).prop_map(|(t, p)| Op::Lose(t, p)),
         1 => (1i32..4, topic.clone()).prop_map(|(id, t)| Op::Break(id, t)),
         1 => (1i32..4).prop_map(Op::Drain),
-        1 => topic.prop_map(Op::Prefer),
+        1 => topic.clone().prop_map(Op::Prefer),
+        1 => (topic, any::<bool>()).prop_map(|(t, unclean)| Op::ElectLeaders(t, unclean)),
+        1 => (0i32..60).prop_map(Op::Balance),
         1 => any::<bool>().prop_map(Op::Unclean),
         1 => Just(Op::Elect),
         3 => prop::collection::vec(0u8..4, 1..4).prop_map(Op::Faults),
@@ -147,6 +151,18 @@ fn apply(world: &mut World, op: Op) {
             broker_epoch: -1,
         }),
         Op::Prefer(topic) => world.feed(TermEvent::ElectPreferred([tp(TOPICS[topic], 0)].into())),
+        Op::ElectLeaders(topic, unclean) => {
+            let waiter = world.waiter();
+            world.feed(TermEvent::ElectLeaders {
+                waiter,
+                kind: match unclean {
+                    false => ElectionKind::Preferred,
+                    true => ElectionKind::Unclean,
+                },
+                partitions: (0..3).map(|number| tp(TOPICS[topic], number)).collect(),
+            });
+        }
+        Op::Balance(percentage) => world.feed(TermEvent::BalanceLeaders { percentage }),
         Op::Unclean(allowed) => {
             world.unclean.default = allowed;
             let unclean = world.unclean.clone();
@@ -197,7 +213,7 @@ proptest! {
         }
         calm(&mut world);
         world.check_settled();
-        prop_assert!(world.asked.is_empty(), "requests of leaders without an answer");
+        prop_assert!(world.asked.is_empty(), "requests without an answer");
         prop_assert!(world.marks.is_empty());
         let waiting = world.states.values().filter(|(state, _)| state.leader.is_none()).count();
         prop_assert_eq!(waiting, 0, "all brokers live, so all partitions are led");

@@ -22,7 +22,7 @@ fn replicas(words: &[&str]) -> Vec<Vec<i32>> {
 }
 
 /// One line of a script.
-fn run(world: &mut World, line: &str) {
+pub(super) fn run(world: &mut World, line: &str) {
     let words: Vec<&str> = line.split_whitespace().collect();
     match words[..] {
         ["kill", id] => {
@@ -89,6 +89,26 @@ fn run(world: &mut World, line: &str) {
             broker_epoch: -1,
         }),
         ["prefer", tp] => world.feed(TermEvent::ElectPreferred([partition(tp)].into())),
+        ["elect-preferred" | "elect-unclean", ..] => {
+            let waiter = world.waiter();
+            world.feed(TermEvent::ElectLeaders {
+                waiter,
+                kind: match words[0] {
+                    "elect-preferred" => ElectionKind::Preferred,
+                    _ => ElectionKind::Unclean,
+                },
+                partitions: words[1..].iter().map(|tp| partition(tp)).collect(),
+            });
+        }
+        ["balance", percentage] => world.feed(TermEvent::BalanceLeaders {
+            percentage: number(percentage),
+        }),
+        ["sync", tp] => world.fill_isr(&partition(tp)),
+        ["unclean-topic", topic] => {
+            world.unclean.topics.insert((*topic).into(), true);
+            let unclean = world.unclean.clone();
+            world.feed(TermEvent::Unclean(unclean));
+        }
         ["unclean"] => {
             world.unclean.default = true;
             let unclean = world.unclean.clone();
@@ -124,7 +144,7 @@ fn show(world: &World) -> String {
 
 /// Brokers 1, 2 and 3 and an elected controller, then the script; `want` is
 /// `partition leader [isr] leader-epoch` of every partition with a state.
-fn check(script: &[&str], want: &str) -> World {
+pub(super) fn check(script: &[&str], want: &str) -> World {
     let mut world = World::new(&[1, 2, 3]);
     run(&mut world, "elect");
     for line in script {
@@ -212,28 +232,6 @@ fn lost_state_nodes_are_made_anew() {
         "kill 1",
     ];
     check(&script, "t-0 none [1] 2");
-}
-
-#[test]
-fn elections_by_request() {
-    check(
-        &["create t 1,2", "kill 1", "start 1", "prefer t-0"],
-        "t-0 2 [2] 1",
-    );
-    let world = check(&["create t 1,2", "shrink t-0", "notify t-0"], "t-0 1 [1] 0");
-    let image = world.brokers[&BrokerId(3)].metadata[&tp("t", 0)]
-        .image
-        .clone()
-        .unwrap();
-    assert_eq!(image.isr, [BrokerId(1)]);
-    let down = ["create t 1,2", "shrink t-0", "notify t-0", "kill 1"];
-    check(&down, "t-0 none [1] 1");
-    check(
-        &[&down[..], &["unclean"]].concat(),
-        "t-0 2 [2] 2 recovering",
-    );
-    check(&["unclean", "create t 1", "kill 1"], "t-0 none [1] 1");
-    check(&["create t 1,2", "break 1 t-0"], "t-0 2 [2] 1");
 }
 
 #[test]

@@ -54,9 +54,12 @@ pub(crate) struct World {
     pub(crate) answers: Vec<(WaiterId, Result<BTreeSet<TopicPartition>, ShutdownRefused>)>,
     /// What leaders heard of the changes that they asked for.
     pub(crate) altered: Vec<Result<Vec<AlterationAnswer>, AlterationRefused>>,
-    /// Requests of leaders without an answer.
+    /// Requests without an answer.
     pub(crate) asked: BTreeSet<WaiterId>,
     next_waiter: u64,
+    pub(crate) elected: Vec<(WaiterId, ElectionAnswers)>,
+    /// How often the znode of preferred elections was removed.
+    pub(crate) removals: u32,
     next_epoch: i64,
     next_id: u8,
 }
@@ -94,6 +97,8 @@ impl World {
             altered: Vec::new(),
             asked: BTreeSet::new(),
             next_waiter: 100,
+            elected: Vec::new(),
+            removals: 0,
             next_epoch: 100,
             next_id: 1,
         };
@@ -120,7 +125,8 @@ impl World {
         };
         // Whoever should have heard hears from the driver that the term is over.
         for action in self.actions.drain(..) {
-            if let Action::AnswerAlteration(waiter, _) = action {
+            if let Action::AnswerAlteration(waiter, _) | Action::AnswerElection(waiter, _) = action
+            {
                 self.asked.remove(&waiter);
             }
         }
@@ -259,8 +265,15 @@ impl World {
                 self.marks.retain(|name| !names.contains(name));
             }
             Action::RemoveIsrNotifications(fence, _)
-            | Action::RemoveLogDirNotifications(fence, _)
-            | Action::RemovePreferredElection(fence) => assert_eq!(fence, self.fence),
+            | Action::RemoveLogDirNotifications(fence, _) => assert_eq!(fence, self.fence),
+            Action::RemovePreferredElection(fence) => {
+                assert_eq!(fence, self.fence);
+                self.removals += 1;
+            }
+            Action::AnswerElection(waiter, answers) => {
+                assert!(self.asked.remove(&waiter), "answered twice: {waiter:?}");
+                self.elected.push((waiter, answers));
+            }
             Action::AnswerShutdown(waiter, result) => self.answers.push((waiter, result)),
             Action::AnswerAlteration(waiter, result) => {
                 assert!(self.asked.remove(&waiter), "answered twice: {waiter:?}");
@@ -394,11 +407,17 @@ impl World {
         self.alter(leader, epoch, vec![wanted]);
     }
 
-    /// A request of that broker.
-    pub(crate) fn alter(&mut self, broker: BrokerId, epoch: i64, wanted: Vec<IsrAlteration>) {
+    /// A request that waits.
+    pub(crate) fn waiter(&mut self) -> WaiterId {
         self.next_waiter += 1;
         let waiter = WaiterId(self.next_waiter);
         self.asked.insert(waiter);
+        waiter
+    }
+
+    /// A request of that broker.
+    pub(crate) fn alter(&mut self, broker: BrokerId, epoch: i64, wanted: Vec<IsrAlteration>) {
+        let waiter = self.waiter();
         self.feed(TermEvent::AlterPartition {
             waiter,
             broker,
@@ -420,6 +439,29 @@ impl World {
         if state.leader_epoch == node.state.leader_epoch && *version == node.version {
             assert_eq!(*state, node.state, "what the leader of {at} heard");
         }
+    }
+
+    /// What a leader does whose followers have caught up: all live replicas are in sync, and the
+    /// controller hears of it.
+    pub(crate) fn fill_isr(&mut self, tp: &TopicPartition) {
+        let Some(assignment) = self
+            .topics
+            .get(&tp.topic)
+            .and_then(|(node, _)| node.partitions.get(&tp.partition))
+        else {
+            return;
+        };
+        if let Some((state, version)) = self.states.get_mut(tp)
+            && state.leader.is_some()
+        {
+            let live = |id: &BrokerId| self.brokers.contains_key(id);
+            state.isr = assignment.replicas.iter().copied().filter(live).collect();
+            *version += 1;
+        }
+        self.feed(TermEvent::IsrNotified {
+            nodes: vec![1],
+            partitions: [tp.clone()].into(),
+        });
     }
 
     fn store_topic(&mut self, name: &TopicName, node: TopicNode) -> StoreOutcome {
