@@ -18,9 +18,9 @@ use crate::shared::Shared;
 use crate::wait::{Failed, patience, within};
 use crate::{
     AlterConfigError, AlterationAnswer, AlterationRefused, ConfigEntity, CreatePartitionsError,
-    CreateTopicError, DeleteTopicError, ElectedLeaders, IsrAlteration, NewPartitions, NewTopic,
-    ShutdownRefused, StoreError, WaitOptions, alter_configs, create_partitions, create_topics,
-    delete_topics, elect_leaders,
+    CreateTopicError, DeleteTopicError, ElectedLeaders, GrantError, IsrAlteration, NewPartitions,
+    NewTopic, ShutdownRefused, StoreError, WaitOptions, alter_configs, create_partitions,
+    create_topics, delete_topics, elect_leaders,
 };
 
 /// How long a Metadata request that creates a topic waits for its leaders: many times what it
@@ -193,6 +193,33 @@ impl Cluster {
         let claim = self.shared.zk.allocate_producer_ids(self.shared.id());
         let block = within(deadline, claim).await.map_err(Failed::into_store)?;
         Ok(block.first..=block.last)
+    }
+
+    /// Grants a broker a block of producer ids, as controller
+    /// (`KafkaController.processAllocateProducerIds`).
+    ///
+    /// # Errors
+    /// See [`GrantError`].
+    pub async fn grant_producer_ids(
+        &self,
+        broker: BrokerId,
+        broker_epoch: i64,
+    ) -> Result<RangeInclusive<i64>, GrantError> {
+        if !self.is_controller() {
+            return Err(GrantError::NotController);
+        }
+        let known = self.image().brokers.get(&broker).map(|known| known.epoch);
+        match known {
+            None => Err(GrantError::UnknownBroker),
+            Some(known) if known != broker_epoch => Err(GrantError::StaleBrokerEpoch),
+            Some(_) => {
+                let deadline = patience(&self.shared.zk, std::time::Duration::ZERO);
+                let claim = self.shared.zk.allocate_producer_ids(broker);
+                let block = within(deadline, claim).await;
+                let block = block.map_err(|failed| GrantError::Store(failed.into_store()))?;
+                Ok(block.first..=block.last)
+            }
+        }
     }
 
     /// Changes in-sync replicas for leaders, as controller (`KafkaController.alterPartitions`).

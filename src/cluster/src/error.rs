@@ -198,6 +198,23 @@ pub enum CreatePartitionsError {
     Store(StoreError),
 }
 
+/// Why a broker gets no block of producer ids from the controller.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum GrantError {
+    /// Not the controller (`NOT_CONTROLLER`).
+    #[error("this broker is not the controller")]
+    NotController,
+    /// No such broker is registered (`BROKER_ID_NOT_REGISTERED`).
+    #[error("no such broker is registered")]
+    UnknownBroker,
+    /// The broker is registered under another epoch (`STALE_BROKER_EPOCH`).
+    #[error("the broker is registered under another epoch")]
+    StaleBrokerEpoch,
+    /// ZooKeeper was away or confused.
+    #[error(transparent)]
+    Store(StoreError),
+}
+
 /// Why a dynamic configuration was not changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AlterConfigError {

@@ -47,7 +47,7 @@ pub use create_topics::CreatedTopic;
 pub use elect_leaders::ElectedLeaders;
 pub use error::{
     AlterConfigError, CreatePartitionsError, CreateTopicError, DeleteTopicError, ElectLeaderError,
-    InvalidAssignment, StartError, StoreError,
+    GrantError, InvalidAssignment, StartError, StoreError,
 };
 pub use local::{ConfigEntity, LocalReplicas};
 pub use options::{LeaderBalance, NewPartitions, NewTopic, Registration, Settings, WaitOptions};

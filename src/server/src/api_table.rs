@@ -22,6 +22,7 @@ pub(crate) static SERVED: &[&Api] = &[
     &handlers::fetch::API,
     &handlers::list_offsets::API,
     &handlers::metadata::API,
+    &handlers::controlled_shutdown::API,
     &handlers::offset_commit::API,
     &handlers::offset_fetch::API,
     &handlers::find_coordinator::API,
@@ -44,7 +45,9 @@ pub(crate) static SERVED: &[&Api] = &[
     &handlers::delete_groups::API,
     &handlers::incremental_alter_configs::API,
     &handlers::offset_delete::API,
+    &handlers::alter_partition::API,
     &handlers::describe_cluster::API,
+    &handlers::allocate_producer_ids::API,
 ];
 
 /// The API with this number, if it is served.

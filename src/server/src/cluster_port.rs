@@ -1,15 +1,16 @@
 //! The cluster as handlers use it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use ottla_cluster::{
-    AlterConfigError, Cluster, ConfigEntity, CreatePartitionsError, CreateTopicError, CreatedTopic,
-    DeleteTopicError, NewPartitions, NewTopic, StoreError, WaitOptions,
+    AlterConfigError, AlterationAnswer, AlterationRefused, Cluster, ConfigEntity,
+    CreatePartitionsError, CreateTopicError, CreatedTopic, DeleteTopicError, GrantError,
+    IsrAlteration, NewPartitions, NewTopic, ShutdownRefused, StoreError, WaitOptions,
 };
-use ottla_metadata::{ClusterImage, ConfigImage, Offset};
+use ottla_metadata::{BrokerId, ClusterImage, ConfigImage, Offset, TopicPartition};
 
 /// The cluster as handlers see it: [`Cluster`], or a fake in tests. The methods are those of
 /// [`Cluster`] and mean the same.
@@ -49,6 +50,25 @@ pub(crate) trait ClusterPort: Send + Sync + 'static {
     ) -> BoxFuture<'_, Result<(), AlterConfigError>>;
     /// Claims a block of producer ids.
     fn allocate_producer_ids(&self) -> BoxFuture<'_, Result<RangeInclusive<i64>, StoreError>>;
+    /// Grants a broker a block of producer ids, as controller.
+    fn grant_producer_ids(
+        &self,
+        broker: BrokerId,
+        broker_epoch: i64,
+    ) -> BoxFuture<'_, Result<RangeInclusive<i64>, GrantError>>;
+    /// Changes in-sync replicas for leaders, as controller.
+    fn alter_partition(
+        &self,
+        broker: BrokerId,
+        broker_epoch: i64,
+        partitions: Vec<IsrAlteration>,
+    ) -> BoxFuture<'_, Result<Vec<AlterationAnswer>, AlterationRefused>>;
+    /// Moves leaderships off a broker, as controller.
+    fn controlled_shutdown(
+        &self,
+        broker: BrokerId,
+        broker_epoch: i64,
+    ) -> BoxFuture<'_, Result<BTreeSet<TopicPartition>, ShutdownRefused>>;
     /// A group's position in ZooKeeper.
     fn consumer_offset<'a>(
         &'a self,
@@ -120,6 +140,32 @@ impl ClusterPort for Cluster {
 
     fn allocate_producer_ids(&self) -> BoxFuture<'_, Result<RangeInclusive<i64>, StoreError>> {
         Box::pin(Cluster::allocate_producer_ids(self))
+    }
+
+    fn grant_producer_ids(
+        &self,
+        broker: BrokerId,
+        broker_epoch: i64,
+    ) -> BoxFuture<'_, Result<RangeInclusive<i64>, GrantError>> {
+        Box::pin(Cluster::grant_producer_ids(self, broker, broker_epoch))
+    }
+
+    fn alter_partition(
+        &self,
+        broker: BrokerId,
+        broker_epoch: i64,
+        partitions: Vec<IsrAlteration>,
+    ) -> BoxFuture<'_, Result<Vec<AlterationAnswer>, AlterationRefused>> {
+        let altered = Cluster::alter_partition(self, broker, broker_epoch, partitions);
+        Box::pin(altered)
+    }
+
+    fn controlled_shutdown(
+        &self,
+        broker: BrokerId,
+        broker_epoch: i64,
+    ) -> BoxFuture<'_, Result<BTreeSet<TopicPartition>, ShutdownRefused>> {
+        Box::pin(Cluster::controlled_shutdown(self, broker, broker_epoch))
     }
 
     fn consumer_offset<'a>(

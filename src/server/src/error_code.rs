@@ -2,7 +2,8 @@
 //! a new variant does not compile until somebody has chosen its code.
 
 use ottla_cluster::{
-    AlterConfigError, CreatePartitionsError, CreateTopicError, DeleteTopicError, StoreError,
+    AlterConfigError, AlterationError, AlterationRefused, CreatePartitionsError, CreateTopicError,
+    DeleteTopicError, GrantError, ShutdownRefused, StoreError,
 };
 use ottla_config::ChangeError;
 use ottla_coordinator::Unavailable;
@@ -169,6 +170,47 @@ pub(crate) fn create_partitions(error: &CreatePartitionsError) -> ErrorCode {
         CreatePartitionsError::InvalidAssignment(_) => ErrorCode::InvalidReplicaAssignment,
         CreatePartitionsError::NoLeaderInTime => ErrorCode::RequestTimedOut,
         CreatePartitionsError::Store(error) => store(error),
+    }
+}
+
+/// Why the controller does not look at a leader's changes of in-sync replicas.
+pub(crate) fn alteration_refused(refused: AlterationRefused) -> ErrorCode {
+    match refused {
+        AlterationRefused::NotController => ErrorCode::NotController,
+        AlterationRefused::StaleBrokerEpoch => ErrorCode::StaleBrokerEpoch,
+    }
+}
+
+/// Versions 1 and before do not know of replicas that may not be in sync (KIP-841).
+pub(crate) fn alteration(error: AlterationError, version: i16) -> ErrorCode {
+    match error {
+        AlterationError::UnknownTopicId => ErrorCode::UnknownTopicId,
+        AlterationError::UnknownPartition => ErrorCode::UnknownTopicOrPartition,
+        AlterationError::NotController => ErrorCode::NotController,
+        AlterationError::FencedLeaderEpoch => ErrorCode::FencedLeaderEpoch,
+        AlterationError::InvalidUpdateVersion => ErrorCode::InvalidUpdateVersion,
+        AlterationError::InvalidRequest => ErrorCode::InvalidRequest,
+        AlterationError::IneligibleReplica if version < 2 => ErrorCode::OperationNotAttempted,
+        AlterationError::IneligibleReplica => ErrorCode::IneligibleReplica,
+    }
+}
+
+/// Why the controller grants no producer ids.
+pub(crate) fn grant(error: &GrantError) -> ErrorCode {
+    match error {
+        GrantError::NotController => ErrorCode::NotController,
+        GrantError::UnknownBroker => ErrorCode::BrokerIdNotRegistered,
+        GrantError::StaleBrokerEpoch => ErrorCode::StaleBrokerEpoch,
+        GrantError::Store(error) => store(error),
+    }
+}
+
+/// Why the controller moves no leaderships off a broker.
+pub(crate) fn shutdown_refused(refused: ShutdownRefused) -> ErrorCode {
+    match refused {
+        ShutdownRefused::NotController => ErrorCode::StaleControllerEpoch,
+        ShutdownRefused::StaleBrokerEpoch => ErrorCode::StaleBrokerEpoch,
+        ShutdownRefused::UnknownBroker => ErrorCode::BrokerNotAvailable,
     }
 }
 

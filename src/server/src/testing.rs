@@ -1,6 +1,6 @@
 //! For tests: a server over a fake cluster and real, empty logs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -10,8 +10,10 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use ottla_cluster::{
-    AlterConfigError, ConfigEntity, CreatePartitionsError, CreateTopicError, CreatedTopic,
-    DeleteTopicError, NewPartitions, NewTopic, StoreError, WaitOptions,
+    AlterConfigError, AlterationAnswer, AlterationError, AlterationRefused, ConfigEntity,
+    CreatePartitionsError, CreateTopicError, CreatedTopic, DeleteTopicError, GrantError,
+    IsrAlteration, LeaderIsr, NewPartitions, NewTopic, ShutdownRefused, StateNode, StoreError,
+    WaitOptions,
 };
 use ottla_config::ServerConfig;
 use ottla_coordinator::{Coordinator, OFFSETS_TOPIC};
@@ -185,6 +187,14 @@ fn connection() -> Arc<ConnectionInfo> {
     })
 }
 
+/// What the fake controller thinks of the broker that asks.
+enum BrokerCheck {
+    NotController,
+    Unknown,
+    Stale,
+    Good,
+}
+
 /// A cluster in memory. What is created is there at once, led by broker 0.
 pub(crate) struct FakeCluster {
     pub(crate) image: Arc<ArcSwap<ClusterImage>>,
@@ -282,6 +292,15 @@ impl FakeCluster {
         })
     }
 
+    fn check_broker(&self, broker: BrokerId, epoch: i64) -> BrokerCheck {
+        match self.image().brokers.get(&broker) {
+            _ if !self.is_controller() => BrokerCheck::NotController,
+            None => BrokerCheck::Unknown,
+            Some(known) if known.epoch != epoch => BrokerCheck::Stale,
+            Some(_) => BrokerCheck::Good,
+        }
+    }
+
     fn store(&self, entity: ConfigEntity, settings: BTreeMap<String, String>) {
         let mut configs = (**self.configs.lock()).clone();
         let settings = Arc::new(settings);
@@ -370,6 +389,74 @@ impl ClusterPort for FakeCluster {
     fn allocate_producer_ids(&self) -> BoxFuture<'_, Result<RangeInclusive<i64>, StoreError>> {
         let first = self.next_producer_id.fetch_add(1000, Ordering::Relaxed);
         Box::pin(std::future::ready(Ok(first..=first + 999)))
+    }
+
+    fn grant_producer_ids(
+        &self,
+        broker: BrokerId,
+        broker_epoch: i64,
+    ) -> BoxFuture<'_, Result<RangeInclusive<i64>, GrantError>> {
+        let granted = match self.check_broker(broker, broker_epoch) {
+            BrokerCheck::NotController => Err(GrantError::NotController),
+            BrokerCheck::Unknown => Err(GrantError::UnknownBroker),
+            BrokerCheck::Stale => Err(GrantError::StaleBrokerEpoch),
+            BrokerCheck::Good => {
+                let first = self.next_producer_id.fetch_add(1000, Ordering::Relaxed);
+                Ok(first..=first + 999)
+            }
+        };
+        Box::pin(std::future::ready(granted))
+    }
+
+    /// Partitions of topics in the image are changed, broker 9 may not be in sync.
+    fn alter_partition(
+        &self,
+        broker: BrokerId,
+        broker_epoch: i64,
+        partitions: Vec<IsrAlteration>,
+    ) -> BoxFuture<'_, Result<Vec<AlterationAnswer>, AlterationRefused>> {
+        let alter = |wanted: IsrAlteration| {
+            let result = match wanted.partition {
+                0 if wanted.isr.contains(&BrokerId(9)) => Err(AlterationError::IneligibleReplica),
+                0 => Ok(StateNode {
+                    state: LeaderIsr {
+                        leader: Some(broker),
+                        leader_epoch: wanted.leader_epoch,
+                        isr: wanted.isr,
+                        controller_epoch: 1,
+                        recovering: wanted.recovering,
+                    },
+                    version: wanted.partition_epoch + 1,
+                }),
+                _ => Err(AlterationError::UnknownPartition),
+            };
+            AlterationAnswer {
+                topic: wanted.topic,
+                partition: wanted.partition,
+                result,
+            }
+        };
+        let altered = match self.check_broker(broker, broker_epoch) {
+            BrokerCheck::NotController => Err(AlterationRefused::NotController),
+            BrokerCheck::Unknown | BrokerCheck::Stale => Err(AlterationRefused::StaleBrokerEpoch),
+            BrokerCheck::Good => Ok(partitions.into_iter().map(alter).collect()),
+        };
+        Box::pin(std::future::ready(altered))
+    }
+
+    /// A partition of topic `left` stays.
+    fn controlled_shutdown(
+        &self,
+        broker: BrokerId,
+        broker_epoch: i64,
+    ) -> BoxFuture<'_, Result<BTreeSet<TopicPartition>, ShutdownRefused>> {
+        let moved = match self.check_broker(broker, broker_epoch.max(1)) {
+            BrokerCheck::NotController => Err(ShutdownRefused::NotController),
+            BrokerCheck::Unknown => Err(ShutdownRefused::UnknownBroker),
+            BrokerCheck::Stale => Err(ShutdownRefused::StaleBrokerEpoch),
+            BrokerCheck::Good => Ok(BTreeSet::from([TopicPartition::new("left", 3)])),
+        };
+        Box::pin(std::future::ready(moved))
     }
 
     fn consumer_offset<'a>(

@@ -37,6 +37,15 @@ async fn the_controller_answers_and_others_say_that_they_are_not_it() {
     let elsewhere = second.cluster.alter_partition(id, epoch, vec![]).await;
     assert_eq!(elsewhere, Err(AlterationRefused::NotController));
 
+    let block = first.cluster.grant_producer_ids(id, epoch).await;
+    assert_eq!(block, Ok(0..=999));
+    let stale = first.cluster.grant_producer_ids(id, epoch + 1).await;
+    assert_eq!(stale, Err(GrantError::StaleBrokerEpoch));
+    let unknown = first.cluster.grant_producer_ids(BrokerId(7), epoch).await;
+    assert_eq!(unknown, Err(GrantError::UnknownBroker));
+    let elsewhere = second.cluster.grant_producer_ids(id, epoch).await;
+    assert_eq!(elsewhere, Err(GrantError::NotController));
+
     // Its only replica is not moved, and not spoken of.
     let left = first.cluster.controlled_shutdown(id, epoch).await;
     assert_eq!(left, Ok([].into()));

@@ -1,7 +1,10 @@
 //! One file per API: its versions and its code.
 
+pub(crate) mod allocate_producer_ids;
 pub(crate) mod alter_configs;
+pub(crate) mod alter_partition;
 pub(crate) mod api_versions;
+pub(crate) mod controlled_shutdown;
 pub(crate) mod create_partitions;
 pub(crate) mod create_topics;
 pub(crate) mod delete_groups;

@@ -1,6 +1,7 @@
 //! Handlers through the service, over a cluster in memory.
 
 mod configs;
+mod controller;
 mod fetch;
 mod groups;
 mod hostile;
