@@ -36,6 +36,7 @@ install_packages() {
   need python3 python3
   need kcat kcat
   need cc gcc
+  need ip iproute2
   python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
   [ -e /usr/share/java/zookeeper.jar ] || missing+=(zookeeper)
   [ ${#missing[@]} -gt 0 ] || return 0

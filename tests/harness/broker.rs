@@ -254,6 +254,12 @@ impl Broker {
         self.home.path()
     }
 
+    /// Keeps the broker's folder when the test ends.
+    pub fn keep(&mut self) -> PathBuf {
+        self.home.disable_cleanup(true);
+        self.home.path().to_path_buf()
+    }
+
     /// The running process.
     pub fn process(&mut self) -> &mut Process {
         self.process.as_mut().expect("the broker runs")

@@ -1,5 +1,6 @@
 //! Several brokers over one ZooKeeper of their own, to be killed, frozen and restarted one by one.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,7 +11,10 @@ use ottla_metadata::{BrokerId, TopicName};
 use ottla_zk::testing::ZooKeeperServer;
 use tokio::runtime::Runtime;
 
-use crate::{Broker, BrokerKind, BrokerOptions, Presence, own_zookeeper, wait_for_znode, znode};
+use crate::{
+    Broker, BrokerKind, BrokerOptions, Network, Place, Presence, wait_for_znode, znode,
+    zookeeper_at,
+};
 
 /// Bound of every wait for the cluster that gives none of its own: Apache's brokers on a busy
 /// machine take their time.
@@ -22,6 +26,7 @@ pub struct ClusterSpec {
     kinds: Vec<BrokerKind>,
     properties: Vec<(String, String)>,
     of_one: Vec<(i32, String, String)>,
+    in_namespaces: bool,
 }
 
 impl ClusterSpec {
@@ -38,6 +43,7 @@ impl ClusterSpec {
             kinds: (0..brokers).map(kind).collect(),
             properties: Vec::new(),
             of_one: Vec::new(),
+            in_namespaces: false,
         }
         .with("zookeeper.session.timeout.ms", "3000")
         .with("offsets.topic.replication.factor", &replicas)
@@ -68,6 +74,13 @@ impl ClusterSpec {
         self
     }
 
+    /// Every broker and ZooKeeper in a network namespace of its own, to be cut apart.
+    #[must_use]
+    pub fn in_namespaces(mut self) -> ClusterSpec {
+        self.in_namespaces = true;
+        self
+    }
+
     fn options_of(&self, id: i32, zookeeper: &str) -> BrokerOptions {
         let kind = usize::try_from(id).ok().and_then(|at| self.kinds.get(at));
         let mut options = BrokerOptions::new(zookeeper);
@@ -90,32 +103,43 @@ pub struct TestCluster {
     zookeeper: ZooKeeperServer,
     connect: String,
     runtime: Arc<Runtime>,
+    /// Dropped last: processes run in it.
+    network: Option<Network>,
 }
 
 impl TestCluster {
     /// Starts ZooKeeper and all brokers, and waits until there is a controller and every broker
     /// tells of all the others.
     pub fn start(spec: &ClusterSpec) -> TestCluster {
-        let zookeeper = own_zookeeper();
+        let count = spec.kinds.len();
+        let network = spec.in_namespaces.then(|| {
+            // One more for ZooKeeper.
+            Network::create(u32::try_from(count + 1).expect("few brokers"))
+        });
+        let place = |host: usize| match &network {
+            Some(network) => network.place(host),
+            None => Place::Loopback,
+        };
+        let zookeeper = zookeeper_at(&place(count));
         let connect = zookeeper.fresh_chroot();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
             .build()
             .expect("a runtime can be made");
-        let ids = 0..i32::try_from(spec.kinds.len()).expect("few brokers");
-        let options: Vec<_> = ids.map(|id| spec.options_of(id, &connect)).collect();
+        let ids = 0..i32::try_from(count).expect("few brokers");
+        let mut options: Vec<_> = ids.map(|id| spec.options_of(id, &connect)).collect();
+        for (at, options) in options.iter_mut().enumerate() {
+            options.place = place(at);
+        }
         let mut cluster = TestCluster {
             brokers: options.iter().map(Broker::prepare).collect(),
             zookeeper,
             connect,
             runtime: Arc::new(runtime),
+            network,
         };
-        cluster.brokers.iter_mut().for_each(Broker::begin);
-        cluster
-            .brokers
-            .iter_mut()
-            .for_each(Broker::wait_until_started);
+        cluster.restart_all();
         cluster.wait_for_members();
         cluster
     }
@@ -356,6 +380,60 @@ impl TestCluster {
             self.wait_until_unregistered(id);
         }
         self.broker_mut(id).restart();
+    }
+
+    /// Starts all brokers that are not running, at the same time.
+    pub fn restart_all(&mut self) {
+        let down: Vec<i32> = self.ids().filter(|id| !self.broker(*id).is_up()).collect();
+        for id in &down {
+            if self.broker(*id).kind() == BrokerKind::Apache {
+                self.wait_until_unregistered(*id);
+            }
+        }
+        down.iter().for_each(|id| self.broker_mut(*id).begin());
+        down.iter()
+            .for_each(|id| self.broker_mut(*id).wait_until_started());
+    }
+
+    fn network(&self) -> &Network {
+        let network = self.network.as_ref();
+        network.expect("the test asked for a cluster in namespaces")
+    }
+
+    fn host_of(id: i32) -> usize {
+        usize::try_from(id).expect("ids count from 0")
+    }
+
+    /// Cuts a broker off from all other brokers.
+    pub fn cut_from_brokers(&self, id: i32) {
+        for other in self.ids().filter(|other| *other != id) {
+            self.network().cut(Self::host_of(id), Self::host_of(other));
+        }
+    }
+
+    /// Cuts a broker off from ZooKeeper.
+    pub fn cut_from_zookeeper(&self, id: i32) {
+        self.network().cut(Self::host_of(id), self.brokers.len());
+    }
+
+    /// Cuts a broker off from everybody, the test included.
+    pub fn unplug(&self, id: i32) {
+        self.network().unplug(Self::host_of(id));
+    }
+
+    /// Takes back all cuts of a broker.
+    pub fn mend(&self, id: i32) {
+        let network = self.network();
+        network.plug(Self::host_of(id));
+        let own = Self::host_of(id);
+        (0..=self.brokers.len())
+            .filter(|other| *other != own)
+            .for_each(|other| network.mend(own, other));
+    }
+
+    /// Keeps the folders of all brokers when the test ends, and answers where they are.
+    pub fn keep(&mut self) -> Vec<PathBuf> {
+        self.brokers.iter_mut().map(Broker::keep).collect()
     }
 
     /// Waits until the registration of a broker is gone.

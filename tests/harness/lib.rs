@@ -11,8 +11,10 @@ mod apache;
 mod broker;
 mod client;
 mod cluster;
+pub mod faults;
 pub mod history;
 mod member;
+mod network;
 mod paths;
 mod process;
 mod record;
@@ -24,11 +26,14 @@ pub use broker::{Broker, BrokerKind, BrokerOptions, Place};
 pub use client::{Client, Codec};
 pub use cluster::{ClusterSpec, TestCluster, plain};
 pub use member::Member;
+pub use network::Network;
 pub use paths::{binary, clients_dir, repository};
 pub use process::{Process, run, run_ok};
 pub use record::{Record, records_for};
 pub use topic::{create_topic, end_offsets, topics_tool};
-pub use zookeeper::{Presence, children, own_zookeeper, wait_for_znode, znode, zookeeper};
+pub use zookeeper::{
+    Presence, children, own_zookeeper, wait_for_znode, znode, zookeeper, zookeeper_at,
+};
 
 /// A port on 127.0.0.1 that was free a moment ago.
 pub fn free_port() -> u16 {

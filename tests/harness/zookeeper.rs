@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 use ottla_zk::testing::{ZooKeeperServer, shared};
 use zookeeper_client::{Client, Error};
 
+use crate::Place;
+
 /// The server that the tests of one process share; use a `fresh_chroot` each.
 pub fn zookeeper() -> &'static ZooKeeperServer {
     shared().unwrap_or_else(|e| panic!("{e}"))
@@ -13,6 +15,17 @@ pub fn zookeeper() -> &'static ZooKeeperServer {
 /// A server of the test's own, to stop and start.
 pub fn own_zookeeper() -> ZooKeeperServer {
     ZooKeeperServer::start().unwrap_or_else(|e| panic!("{e}"))
+}
+
+/// A server of the test's own that runs at a place.
+pub fn zookeeper_at(place: &Place) -> ZooKeeperServer {
+    match place {
+        Place::Loopback => own_zookeeper(),
+        Place::Namespace { name, host } => {
+            let prefix = ["ip", "netns", "exec", name];
+            ZooKeeperServer::start_behind(&prefix, host).unwrap_or_else(|e| panic!("{e}"))
+        }
+    }
 }
 
 fn with_client<T>(connect: &str, ask: impl AsyncFn(&Client) -> T) -> T {

@@ -5,7 +5,7 @@
 //! `ZOOKEEPER_CLASSPATH` (as in `java -cp`). `ZOOKEEPER_HEAP` is its memory, 128m if unset.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -33,7 +33,7 @@ const TICK_MS: u32 = 100;
 
 /// The shell keeps the server's life tied to ours: when we die, its standard input ends.
 const KEEPER: &str = r#"
-java -cp "$ZK_CLASSPATH" "-Xmx${ZOOKEEPER_HEAP:-128m}" -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Xshare:auto \
+$ZK_PREFIX java -cp "$ZK_CLASSPATH" "-Xmx${ZOOKEEPER_HEAP:-128m}" -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Xshare:auto \
     -Djava.net.preferIPv4Stack=true -Dzookeeper.forceSync=no -Dzookeeper.preAllocSize=1024 \
     -Dzookeeper.admin.enableServer=false -Dzookeeper.extendedTypesEnabled=true \
     org.apache.zookeeper.server.quorum.QuorumPeerMain "$ZK_DIR/zoo.cfg" \
@@ -68,10 +68,28 @@ pub enum StartError {
 /// A ZooKeeper server that ends when this is dropped.
 pub struct ZooKeeperServer {
     directory: PathBuf,
+    site: Site,
     port: u16,
     running: Mutex<Option<Running>>,
     /// The shared one cleans up behind itself, since statics are not dropped.
     _temp: Option<TempDir>,
+}
+
+/// Where a server runs and listens.
+#[derive(Clone)]
+struct Site {
+    /// Words before `java`, e.g. of a command that enters a network namespace.
+    prefix: String,
+    host: IpAddr,
+}
+
+impl Site {
+    fn here() -> Site {
+        Site {
+            prefix: String::new(),
+            host: Ipv4Addr::LOCALHOST.into(),
+        }
+    }
 }
 
 struct Running {
@@ -86,27 +104,49 @@ impl ZooKeeperServer {
     /// Java or ZooKeeper is missing or does not work.
     pub fn start() -> Result<ZooKeeperServer, StartError> {
         let temp = TempDir::with_prefix("zookeeper-")?;
-        let mut server = ZooKeeperServer::start_in(temp.path(), Cleaning::No)?;
+        let mut server = ZooKeeperServer::start_in(temp.path(), Site::here(), Cleaning::No)?;
         server._temp = Some(temp);
         Ok(server)
     }
 
-    fn start_in(directory: &Path, cleaning: Cleaning) -> Result<ZooKeeperServer, StartError> {
+    /// The same through a command that runs it elsewhere, e.g. `ip netns exec NAME`, where it has
+    /// the address `host`. The command has to become the program, as this one does.
+    ///
+    /// # Errors
+    /// As [`ZooKeeperServer::start`]; `host` is no IP address.
+    pub fn start_behind(prefix: &[&str], host: &str) -> Result<ZooKeeperServer, StartError> {
+        let temp = TempDir::with_prefix("zookeeper-")?;
+        let site = Site {
+            prefix: prefix.join(" "),
+            host: host.parse().map_err(io::Error::other)?,
+        };
+        let mut server = ZooKeeperServer::start_in(temp.path(), site, Cleaning::No)?;
+        server._temp = Some(temp);
+        Ok(server)
+    }
+
+    fn start_in(
+        directory: &Path,
+        site: Site,
+        cleaning: Cleaning,
+    ) -> Result<ZooKeeperServer, StartError> {
         let mut failure = StartError::NotInstalled;
         for _ in 0..PORT_ATTEMPTS {
             let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
             let data = directory.join("data");
             let config = format!(
-                "tickTime={TICK_MS}\ndataDir={}\nclientPort={port}\nclientPortAddress=127.0.0.1\n\
+                "tickTime={TICK_MS}\ndataDir={}\nclientPort={port}\nclientPortAddress={}\n\
                  maxClientCnxns=0\nmaxSessionTimeout=60000\n4lw.commands.whitelist=*\n",
-                data.display()
+                data.display(),
+                site.host
             );
             std::fs::create_dir_all(&data)?;
             std::fs::write(directory.join("zoo.cfg"), config)?;
-            match launch(directory, port, cleaning) {
+            match launch(directory, &site, port, cleaning) {
                 Ok(running) => {
                     return Ok(ZooKeeperServer {
                         directory: directory.to_owned(),
+                        site,
                         port,
                         running: Mutex::new(Some(running)),
                         _temp: None,
@@ -119,14 +159,14 @@ impl ZooKeeperServer {
         Err(failure)
     }
 
-    /// `127.0.0.1:port`.
+    /// `host:port`.
     pub fn address(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
+        self.socket_address().to_string()
     }
 
     /// The same as a socket address.
     pub fn socket_address(&self) -> SocketAddr {
-        SocketAddr::from(([127, 0, 0, 1], self.port))
+        SocketAddr::new(self.site.host, self.port)
     }
 
     /// A connect string with a chroot that nobody else uses.
@@ -149,7 +189,12 @@ impl ZooKeeperServer {
     /// It does not start.
     pub fn restart(&self) -> Result<(), StartError> {
         self.stop();
-        *self.running.lock() = Some(launch(&self.directory, self.port, Cleaning::No)?);
+        *self.running.lock() = Some(launch(
+            &self.directory,
+            &self.site,
+            self.port,
+            Cleaning::No,
+        )?);
         Ok(())
     }
 
@@ -200,7 +245,7 @@ pub fn shared() -> Result<&'static ZooKeeperServer, &'static StartError> {
     SHARED
         .get_or_init(|| {
             let directory = TempDir::with_prefix("zookeeper-")?.keep();
-            ZooKeeperServer::start_in(&directory, Cleaning::Yes)
+            ZooKeeperServer::start_in(&directory, Site::here(), Cleaning::Yes)
         })
         .as_ref()
 }
@@ -213,10 +258,16 @@ fn class_path() -> Result<String, StartError> {
     }
 }
 
-fn launch(directory: &Path, port: u16, cleaning: Cleaning) -> Result<Running, StartError> {
+fn launch(
+    directory: &Path,
+    site: &Site,
+    port: u16,
+    cleaning: Cleaning,
+) -> Result<Running, StartError> {
     let mut keeper = Command::new("sh")
         .args(["-c", KEEPER])
         .env("ZK_CLASSPATH", class_path()?)
+        .env("ZK_PREFIX", &site.prefix)
         .env("ZK_DIR", directory)
         .env(
             "ZK_CLEAN",
@@ -243,7 +294,7 @@ fn launch(directory: &Path, port: u16, cleaning: Cleaning) -> Result<Running, St
     };
     let deadline = Instant::now() + START_PATIENCE;
     while Instant::now() < deadline && is_alive(running.pid) {
-        if answers(port).unwrap_or(false) {
+        if answers(SocketAddr::new(site.host, port)).unwrap_or(false) {
             return Ok(running);
         }
         std::thread::sleep(Duration::from_millis(20));
@@ -262,8 +313,7 @@ fn is_alive(pid: u32) -> bool {
 }
 
 /// Whether a serving ZooKeeper is behind the port ("imok" comes before it serves).
-fn answers(port: u16) -> io::Result<bool> {
-    let address = SocketAddr::from(([127, 0, 0, 1], port));
+fn answers(address: SocketAddr) -> io::Result<bool> {
     let mut connection = std::net::TcpStream::connect_timeout(&address, Duration::from_secs(1))?;
     connection.set_read_timeout(Some(Duration::from_secs(2)))?;
     connection.write_all(b"srvr")?;

@@ -102,6 +102,22 @@ pub enum Event {
     },
     /// A leader told its high watermark.
     Watermark(Watermark),
+    /// A broker's process was started again.
+    Restarted {
+        /// Its id.
+        broker: i32,
+    },
+    /// What a consumer was handed is no batch, or no record of ours.
+    Unreadable {
+        /// Which consumer.
+        reader: u16,
+        /// Of which partition.
+        partition: i32,
+        /// At which position.
+        position: i64,
+        /// What is wrong.
+        reason: String,
+    },
     /// A leader said that a position which a consumer had reached is not in its log.
     OutOfRange {
         /// Which consumer.
@@ -153,9 +169,23 @@ impl History {
         events.clone()
     }
 
-    /// How many events of a kind there are so far.
-    pub fn count(&self, wanted: impl Fn(&Event) -> bool) -> usize {
+    /// How many there are so far.
+    pub fn len(&self) -> usize {
         let events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
-        events.iter().filter(|(_, event)| wanted(event)).count()
+        events.len()
+    }
+
+    /// Whether nothing has happened yet.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The events from number `seen` on, which then is the number of all so far.
+    pub fn since(&self, seen: &mut usize) -> Vec<Event> {
+        let events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = events.iter().skip(*seen).map(|(_, event)| event.clone());
+        let new = new.collect();
+        *seen = events.len();
+        new
     }
 }

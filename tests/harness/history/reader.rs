@@ -187,7 +187,15 @@ impl Follow {
             epoch,
             value: data.high_watermark,
         }));
-        self.take(data.records.as_deref().unwrap_or_default())?;
+        if let Err(reason) = self.take(data.records.as_deref().unwrap_or_default()) {
+            self.history.add(Event::Unreadable {
+                reader: self.number,
+                partition: self.partition,
+                position: self.position,
+                reason: reason.clone(),
+            });
+            return Err(reason);
+        }
         Ok(data.high_watermark)
     }
 

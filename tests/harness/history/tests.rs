@@ -252,6 +252,19 @@ fn a_gap_and_a_position_out_of_range_are_found() {
         position: 3,
     };
     check(&[event], &[], &[violation]);
+    let event = Event::Unreadable {
+        reader: 7,
+        partition: 0,
+        position: 3,
+        reason: "checksum".to_owned(),
+    };
+    let violation = Violation::Unreadable {
+        reader: 7,
+        partition: 0,
+        position: 3,
+        reason: "checksum".to_owned(),
+    };
+    check(&[event], &[], &[violation]);
 }
 
 #[test]
@@ -267,6 +280,12 @@ fn watermarks_that_fall_are_found() {
         &[sent(0), watermark(1, 3, 1), watermark(1, 3, 0)],
         &[0],
         &[fell],
+    );
+    let restarted = Event::Restarted { broker: 1 };
+    check(
+        &[sent(0), watermark(1, 3, 1), restarted, watermark(1, 3, 0)],
+        &[0],
+        &[],
     );
     let lost = Violation::WatermarkLost {
         partition: 0,

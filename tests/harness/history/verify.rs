@@ -251,13 +251,27 @@ fn check_readers(events: &[(Duration, Event)], found: &mut BTreeSet<Violation>) 
                     position: *position,
                 });
             }
+            Event::Unreadable {
+                reader,
+                partition,
+                position,
+                reason,
+            } => {
+                found.insert(Violation::Unreadable {
+                    reader: *reader,
+                    partition: *partition,
+                    position: *position,
+                    reason: reason.clone(),
+                });
+            }
             _ => {}
         }
     }
 }
 
-/// Within an epoch there is one leader whose watermark does not fall; a new leader may begin with
-/// an older one, but in the end none that was seen is undercut.
+/// Within an epoch there is one leader whose watermark does not fall. A new leader may begin with an
+/// older one, and so may one that was restarted before anyone took its place: it knows the one of
+/// its checkpoint. But in the end none that was seen is undercut.
 fn check_watermarks(
     events: &[(Duration, Event)],
     last: &BTreeMap<i32, FinalLog>,
@@ -267,8 +281,15 @@ fn check_watermarks(
     let mut leaders: BTreeMap<(i32, i32), i32> = BTreeMap::new();
     let mut highest: BTreeMap<i32, i64> = BTreeMap::new();
     for (_, event) in events {
-        let Event::Watermark(seen) = event else {
-            continue;
+        let seen = match event {
+            Event::Watermark(seen) => seen,
+            Event::Restarted { broker } => {
+                of_reader.retain(|(_, partition, epoch), _| {
+                    leaders.get(&(*partition, *epoch)) != Some(broker)
+                });
+                continue;
+            }
+            _ => continue,
         };
         let leader = *leaders
             .entry((seen.partition, seen.epoch))
@@ -360,7 +381,7 @@ pub fn summary(events: &[(Duration, Event)]) -> Summary {
             Event::Watermark(seen) => {
                 epochs.insert((seen.partition, seen.epoch));
             }
-            Event::OutOfRange { .. } => {}
+            Event::OutOfRange { .. } | Event::Unreadable { .. } | Event::Restarted { .. } => {}
         }
     }
     summary.epochs = epochs.len();

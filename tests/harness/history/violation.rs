@@ -94,7 +94,18 @@ pub enum Violation {
         /// The position.
         position: i64,
     },
-    /// A leader's high watermark fell within one epoch.
+    /// A consumer was handed what is no batch, or no record of ours.
+    Unreadable {
+        /// The consumer.
+        reader: u16,
+        /// The partition.
+        partition: i32,
+        /// The position.
+        position: i64,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A leader's high watermark fell within one epoch and one life of its process.
     WatermarkFell {
         /// The partition.
         partition: i32,

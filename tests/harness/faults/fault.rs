@@ -1,0 +1,117 @@
+//! What can go wrong, and to whom.
+
+use std::fmt;
+
+use crate::TestCluster;
+
+/// Whom a fault meets; found out when it happens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// The leader of a partition.
+    Leader(i32),
+    /// A broker in the ISR of a partition that does not lead it.
+    Follower(i32),
+    /// The controller.
+    Controller,
+    /// The broker with this id.
+    Broker(i32),
+}
+
+impl Target {
+    /// The broker's id, as ZooKeeper has it.
+    pub fn find(self, cluster: &TestCluster, topic: &str) -> i32 {
+        match self {
+            Target::Leader(partition) => cluster.leader(topic, partition),
+            Target::Follower(partition) => {
+                let leader = cluster.leader(topic, partition);
+                let isr = cluster.isr(topic, partition);
+                let follower = isr.into_iter().find(|id| *id != leader);
+                follower.unwrap_or(leader)
+            }
+            Target::Controller => cluster.controller().unwrap_or(0),
+            Target::Broker(id) => id,
+        }
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Target::Leader(partition) => write!(f, "leader of {partition}"),
+            Target::Follower(partition) => write!(f, "follower of {partition}"),
+            Target::Controller => f.write_str("controller"),
+            Target::Broker(id) => write!(f, "broker {id}"),
+        }
+    }
+}
+
+/// What goes wrong for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// SIGKILL, and a start.
+    Kill(Target),
+    /// SIGTERM, and a start.
+    Stop(Target),
+    /// SIGSTOP, and SIGCONT.
+    Freeze(Target),
+    /// SIGSTOP until the broker's session is over, and SIGCONT.
+    Expire(Target),
+    /// All brokers are killed at once, and started.
+    KillAll,
+    /// ZooKeeper is killed, and started.
+    ZooKeeperDown,
+    /// ZooKeeper is frozen, and thawed.
+    ZooKeeperFrozen,
+    /// A broker does not reach the other brokers, but ZooKeeper and clients.
+    CutFromBrokers(Target),
+    /// A broker does not reach ZooKeeper, but the other brokers and clients.
+    CutFromZooKeeper(Target),
+    /// A broker reaches nobody.
+    Unplug(Target),
+}
+
+impl Fault {
+    /// Whether it needs a network of namespaces.
+    pub fn needs_network(self) -> bool {
+        matches!(
+            self,
+            Fault::CutFromBrokers(_) | Fault::CutFromZooKeeper(_) | Fault::Unplug(_)
+        )
+    }
+
+    /// Whom it meets, if one broker.
+    pub fn target(self) -> Option<Target> {
+        match self {
+            Fault::Kill(target)
+            | Fault::Stop(target)
+            | Fault::Freeze(target)
+            | Fault::Expire(target)
+            | Fault::CutFromBrokers(target)
+            | Fault::CutFromZooKeeper(target)
+            | Fault::Unplug(target) => Some(target),
+            Fault::KillAll | Fault::ZooKeeperDown | Fault::ZooKeeperFrozen => None,
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = match self {
+            Fault::Kill(_) => "kill -9",
+            Fault::Stop(_) => "stop",
+            Fault::Freeze(_) => "freeze",
+            Fault::Expire(_) => "expire session of",
+            Fault::KillAll => "kill -9 all brokers",
+            Fault::ZooKeeperDown => "kill ZooKeeper",
+            Fault::ZooKeeperFrozen => "freeze ZooKeeper",
+            Fault::CutFromBrokers(_) => "cut from brokers",
+            Fault::CutFromZooKeeper(_) => "cut from ZooKeeper",
+            Fault::Unplug(_) => "unplug",
+        };
+        f.write_str(what)?;
+        match self.target() {
+            Some(target) => write!(f, " {target}"),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! Faults on a cluster under load, drawn from a seed or written down, and the proof after them.
+
+mod fault;
+mod run;
+mod schedule;
+
+pub use fault::{Fault, Target};
+pub use run::{FaultRun, Load};
+pub use schedule::{Faults, Step, schedule};

@@ -1,0 +1,121 @@
+//! Which faults in which order: drawn from a seed, so that a run can be had again.
+
+use std::time::Duration;
+
+use super::{Fault, Target};
+
+/// One fault of a schedule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// What happens.
+    pub fault: Fault,
+    /// How long it lasts.
+    pub hold: Duration,
+    /// Afterwards: wait until all replicas are in sync, or go on at once with the next fault.
+    pub settle: bool,
+}
+
+impl Step {
+    /// A fault that lasts so long, and after which the cluster may settle.
+    pub fn new(fault: Fault, hold_ms: u64) -> Step {
+        Step {
+            fault,
+            hold: Duration::from_millis(hold_ms),
+            settle: true,
+        }
+    }
+
+    /// The next fault follows at once.
+    #[must_use]
+    pub fn unsettled(mut self) -> Step {
+        self.settle = false;
+        self
+    }
+}
+
+/// Which faults are drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Faults {
+    /// Those of processes.
+    Processes,
+    /// Those of the network too.
+    All,
+}
+
+/// SplitMix64: small, and the same everywhere and for ever.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    fn below(&mut self, bound: u64) -> u64 {
+        self.next() % bound.max(1)
+    }
+}
+
+/// The endless schedule of a seed, for a topic of so many partitions on so many brokers.
+pub fn schedule(
+    seed: u64,
+    partitions: i32,
+    brokers: i32,
+    faults: Faults,
+) -> impl Iterator<Item = Step> {
+    let mut random = Random(seed);
+    std::iter::repeat_with(move || {
+        let partition = random.below(u64::from(partitions.unsigned_abs())) as i32;
+        let broker = random.below(u64::from(brokers.unsigned_abs())) as i32;
+        let target = match random.below(8) {
+            0..=2 => Target::Leader(partition),
+            3 | 4 => Target::Follower(partition),
+            5 | 6 => Target::Controller,
+            _ => Target::Broker(broker),
+        };
+        let kinds = match faults {
+            Faults::Processes => 17,
+            Faults::All => 26,
+        };
+        let fault = match random.below(kinds) {
+            0..=5 => Fault::Kill(target),
+            6..=8 => Fault::Freeze(target),
+            9 | 10 => Fault::Expire(target),
+            11 | 12 => Fault::Stop(target),
+            13 => Fault::KillAll,
+            14 | 15 => Fault::ZooKeeperDown,
+            16 => Fault::ZooKeeperFrozen,
+            17..=19 => Fault::CutFromBrokers(target),
+            20..=22 => Fault::CutFromZooKeeper(target),
+            _ => Fault::Unplug(target),
+        };
+        let hold = match random.below(4) {
+            0 => random.below(300),
+            1 | 2 => 500 + random.below(2500),
+            _ => 3000 + random.below(5000),
+        };
+        Step {
+            fault,
+            hold: Duration::from_millis(hold),
+            settle: random.below(3) > 0,
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seed_is_a_schedule() {
+        let of = |seed, faults| -> Vec<Step> { schedule(seed, 3, 3, faults).take(200).collect() };
+        assert_eq!(of(1, Faults::All), of(1, Faults::All));
+        assert_ne!(of(1, Faults::All), of(2, Faults::All));
+        assert!(of(1, Faults::All).iter().any(|s| s.fault.needs_network()));
+        let processes = of(1, Faults::Processes);
+        assert!(!processes.iter().any(|s| s.fault.needs_network()));
+    }
+}
