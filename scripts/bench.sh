@@ -1,14 +1,19 @@
 #!/usr/bin/env bash
 # Ottla and Apache Kafka 3.9 side by side on this machine: the same ZooKeeper, settings and load,
-# in alternation, with load generators of other projects (Java's ProducerPerformance, kcat).
+# in alternation, with load generators of other projects (Java's performance programs, librdkafka
+# through kcat, franz-go). Prints medians with their spread, and ratios to Apache's.
 #
-#   scripts/bench.sh [--rounds N] [--records-100 N] [--records-1k N] [--json FILE]
+#   scripts/bench.sh [SCENARIO...] [--rounds N] [--scale X] [--only ottla|apache] [--json FILE] [--plots FOLDER]
 #
-# Sets up what scripts/test.sh sets up, and builds in release mode. Takes about a minute a round.
+# Scenarios: produce replicated connections consume latency fsync old-clients start partitions seek
+# failover; all of them when none is named. Each is a page in scripts/bench/scenarios. Sets up what
+# scripts/test.sh sets up, and builds in release mode. All scenarios once take about half an hour.
 set -euo pipefail
 # shellcheck source=lib.sh
 . "$(dirname "$(readlink -f "$0")")/lib.sh"
 explain_if_asked "$@"
 "$root/scripts/test.sh" --setup-only
 (cd "$root" && cargo build --release --locked -p broker)
-exec python3 "$root/scripts/bench.py" "$@"
+clients=${OTTLA_TEST_CLIENTS:-$root/target/clients}
+(cd "$root/scripts/bench/load" && go build -o "$clients/load" .)
+exec python3 "$root/scripts/bench" "$@"

@@ -1,0 +1,25 @@
+"""Many small producers: 500 connections, a record a request."""
+from cluster import Cluster
+from loads import create_topic, go_load
+
+CONNECTIONS = 500
+
+
+def measure(kind, bench):
+    figures = {}
+    with Cluster(kind, bench.zookeeper) as cluster:
+        create_topic(cluster, "small", 10)
+        go_load("many", cluster.bootstrap, "small", CONNECTIONS, 2, 100)
+        for connections in (CONNECTIONS, 1):
+            before = cluster.cpu()
+            got = go_load("many", cluster.bootstrap, "small", connections, bench.seconds(10), 100)
+            if got["failures"]:
+                raise SystemExit(f"{kind}: {got['failures']} of {got['records']} requests failed")
+            used, name = cluster.cpu() - before, f"{connections} connections"
+            figures |= {
+                f"{name}: rate": (got["records_per_second"], "records/s"),
+                f"{name}: cpu": (used / got["records"] * 1e6, "µs per request"),
+                f"{name}: p50": (got["p50_ms"], "ms"),
+                f"{name}: p99": (got["p99_ms"], "ms"),
+            }
+    return figures

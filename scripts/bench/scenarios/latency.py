@@ -1,0 +1,34 @@
+"""End-to-end latency at a fixed rate, alone and while somebody catches up on cold data."""
+import machine
+from cluster import Cluster
+from loads import create_topic, end_to_end, go_load, performance, start_consumer
+
+RATE = 2000
+
+
+def measure(kind, bench):
+    figures = {}
+    with Cluster(kind, bench.zookeeper) as cluster:
+        create_topic(cluster, "steady")
+        go_load("steady", cluster.bootstrap, "steady", RATE, 2, 100)
+        figures |= at_fixed_rate("alone", cluster, bench)
+        p50, p99, p999 = end_to_end(cluster, "one-by-one", bench.scaled(10_000), 100)
+        figures |= {"one by one: p50": (p50, "ms"), "one by one: p99": (p99, "ms"),
+                    "one by one: p99.9": (p999, "ms")}
+        records = bench.scaled(2_000_000)
+        create_topic(cluster, "cold")
+        performance(cluster, "cold", records, 1000)
+        machine.forget_cached(cluster.brokers[0].logs / "cold-0")
+        reader = start_consumer(cluster, "cold", records)
+        figures |= at_fixed_rate("beside a cold reader", cluster, bench)
+        reader.kill()
+        reader.wait()
+    return figures
+
+
+def at_fixed_rate(name, cluster, bench):
+    got = go_load("steady", cluster.bootstrap, "steady", RATE, bench.seconds(10), 100)
+    if got["failures"]:
+        raise SystemExit(f"{cluster.kind}: {got['failures']} records failed")
+    return {f"{name}: p50": (got["p50_ms"], "ms"), f"{name}: p99": (got["p99_ms"], "ms"),
+            f"{name}: p99.9": (got["p999_ms"], "ms")}

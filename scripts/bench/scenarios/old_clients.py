@@ -1,0 +1,21 @@
+"""Consumers of 0.9 read a topic of today's format: Fetch v1, converted by the broker."""
+from cluster import Cluster
+from loads import consume, create_topic, performance
+
+OLD = ("-X", "api.version.request=false", "-X", "broker.version.fallback=0.9.0")
+
+
+def measure(kind, bench):
+    figures = {}
+    with Cluster(kind, bench.zookeeper) as cluster:
+        for codec in ("none", "gzip"):
+            topic, records = f"converted-{codec}", bench.scaled(500_000)
+            create_topic(cluster, topic)
+            performance(cluster, topic, records, 100, compression_type=codec)
+            consume(cluster, topic, records, *OLD)
+            before = cluster.cpu()
+            rate = consume(cluster, topic, records, *OLD)
+            used = cluster.cpu() - before
+            figures |= {f"converted from {codec}: rate": (rate, "records/s"),
+                        f"converted from {codec}: cpu": (used / (records / 1e6), "s per M records")}
+    return figures

@@ -1,0 +1,44 @@
+"""Many partitions on one broker: creation, memory, idle CPU; and the controller's failover."""
+import time
+
+from cluster import Cluster
+from loads import create_topic, go_load
+
+# Apache's limit with default kernel settings is below 50,000 (two mappings a partition).
+COUNTS = {"ottla": (1000, 10_000, 50_000), "apache": (1000, 10_000)}
+FAILOVER = 10_000
+IDLE_SECONDS = 10
+
+
+def measure(kind, bench):
+    figures = {}
+    for count in map(bench.scaled, COUNTS[kind]):
+        with Cluster(kind, bench.zookeeper) as cluster:
+            broker = cluster.brokers[0]
+            time.sleep(2)
+            before = broker.memory()
+            name = f"{count} partitions"
+            figures[f"{name}: creation"] = create_topic(cluster, "many", count), "s"
+            time.sleep(2)
+            figures[f"{name}: memory"] = (broker.memory() - before) * 1024 / count, "KiB per partition"
+            used = broker.cpu()
+            time.sleep(IDLE_SECONDS)
+            figures[f"{name}: idle cpu"] = (broker.cpu() - used) / IDLE_SECONDS * 100, "% of a core"
+    figures |= failover(kind, bench)
+    return figures
+
+
+def failover(kind, bench):
+    """The controller, which leads a third of the partitions, is killed: until all have a leader."""
+    partitions = bench.scaled(FAILOVER)
+    # Everybody waits for the session's end with Apache; the time is reported as it is.
+    with Cluster(kind, bench.zookeeper, size=3) as cluster:
+        create_topic(cluster, "many", partitions, 3)
+        time.sleep(5)
+        # Started first and alone until it served, broker 0 is the controller.
+        began = time.monotonic()
+        cluster.brokers[0].kill()
+        others = ",".join(broker.address for broker in cluster.brokers[1:])
+        go_load("settle", others, "many", 0)
+        return {f"controller with {partitions} partitions killed: until all are led":
+                (time.monotonic() - began, "s")}
