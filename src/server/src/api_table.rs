@@ -43,6 +43,7 @@ pub(crate) static SERVED: &[&Api] = &[
     &handlers::describe_log_dirs::API,
     &handlers::create_partitions::API,
     &handlers::delete_groups::API,
+    &handlers::elect_leaders::API,
     &handlers::incremental_alter_configs::API,
     &handlers::offset_delete::API,
     &handlers::alter_partition::API,

@@ -3,12 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 use ottla_cluster::{
     AlterConfigError, AlterationAnswer, AlterationRefused, Cluster, ConfigEntity,
-    CreatePartitionsError, CreateTopicError, CreatedTopic, DeleteTopicError, GrantError,
-    IsrAlteration, NewPartitions, NewTopic, ShutdownRefused, StoreError, WaitOptions,
+    CreatePartitionsError, CreateTopicError, CreatedTopic, DeleteTopicError, ElectedLeaders,
+    ElectionKind, GrantError, IsrAlteration, NewPartitions, NewTopic, ShutdownRefused, StoreError,
+    WaitOptions,
 };
 use ottla_metadata::{BrokerId, ClusterImage, ConfigImage, Offset, TopicPartition};
 
@@ -42,6 +44,13 @@ pub(crate) trait ClusterPort: Send + Sync + 'static {
         topics: Vec<NewPartitions>,
         options: WaitOptions,
     ) -> BoxFuture<'_, Vec<Result<(), CreatePartitionsError>>>;
+    /// Elects leaders.
+    fn elect_leaders(
+        &self,
+        kind: ElectionKind,
+        partitions: BTreeSet<TopicPartition>,
+        timeout: Duration,
+    ) -> BoxFuture<'_, ElectedLeaders>;
     /// Replaces the dynamic configuration of an entity.
     fn alter_configs(
         &self,
@@ -128,6 +137,15 @@ impl ClusterPort for Cluster {
         options: WaitOptions,
     ) -> BoxFuture<'_, Vec<Result<(), CreatePartitionsError>>> {
         Box::pin(Cluster::create_partitions(self, topics, options))
+    }
+
+    fn elect_leaders(
+        &self,
+        kind: ElectionKind,
+        partitions: BTreeSet<TopicPartition>,
+        timeout: Duration,
+    ) -> BoxFuture<'_, ElectedLeaders> {
+        Box::pin(Cluster::elect_leaders(self, kind, partitions, timeout))
     }
 
     fn alter_configs(

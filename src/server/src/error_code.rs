@@ -3,7 +3,7 @@
 
 use ottla_cluster::{
     AlterConfigError, AlterationError, AlterationRefused, CreatePartitionsError, CreateTopicError,
-    DeleteTopicError, GrantError, ShutdownRefused, StoreError,
+    DeleteTopicError, ElectLeaderError, ElectionRefused, GrantError, ShutdownRefused, StoreError,
 };
 use ottla_config::ChangeError;
 use ottla_coordinator::Unavailable;
@@ -211,6 +211,21 @@ pub(crate) fn shutdown_refused(refused: ShutdownRefused) -> ErrorCode {
         ShutdownRefused::NotController => ErrorCode::StaleControllerEpoch,
         ShutdownRefused::StaleBrokerEpoch => ErrorCode::StaleBrokerEpoch,
         ShutdownRefused::UnknownBroker => ErrorCode::BrokerNotAvailable,
+    }
+}
+
+/// Why a partition got no other leader by request.
+pub(crate) fn elect_leader(error: &ElectLeaderError) -> ErrorCode {
+    match error {
+        ElectLeaderError::Refused(refused) => match refused {
+            ElectionRefused::NotController => ErrorCode::NotController,
+            ElectionRefused::UnknownPartition => ErrorCode::UnknownTopicOrPartition,
+            ElectionRefused::TopicDeleted => ErrorCode::InvalidTopicException,
+            ElectionRefused::NotNeeded => ErrorCode::ElectionNotNeeded,
+            ElectionRefused::PreferredUnavailable => ErrorCode::PreferredLeaderNotAvailable,
+            ElectionRefused::NobodyEligible => ErrorCode::EligibleLeadersNotAvailable,
+        },
+        ElectLeaderError::TimedOut => ErrorCode::RequestTimedOut,
     }
 }
 

@@ -1,8 +1,10 @@
 //! The texts that go with error codes. Where people and scripts know Kafka's text, it says the
 //! same; elsewhere the error's own words do.
 
-use ottla_cluster::{CreatePartitionsError, CreateTopicError};
-use ottla_metadata::{InvalidTopicName, MAX_TOPIC_NAME_LENGTH};
+use ottla_cluster::{
+    CreatePartitionsError, CreateTopicError, ElectLeaderError, ElectionKind, ElectionRefused,
+};
+use ottla_metadata::{InvalidTopicName, MAX_TOPIC_NAME_LENGTH, TopicPartition};
 
 /// Why a topic was not created; Kafka gives no text for some codes.
 pub(crate) fn create_topic(name: &str, error: &CreateTopicError) -> Option<String> {
@@ -50,6 +52,30 @@ pub(crate) fn create_partitions(name: &str, error: &CreatePartitionsError) -> Op
         | CreatePartitionsError::InvalidReplicationFactor { .. }
         | CreatePartitionsError::InvalidAssignment(_)
         | CreatePartitionsError::Store(_) => error.to_string(),
+    })
+}
+
+/// Why a partition got no other leader.
+pub(crate) fn elect_leader(
+    kind: ElectionKind,
+    partition: &TopicPartition,
+    error: &ElectLeaderError,
+) -> Option<String> {
+    let ElectLeaderError::Refused(refused) = error else {
+        return None;
+    };
+    Some(match refused {
+        ElectionRefused::NotController => return None,
+        ElectionRefused::UnknownPartition => "The partition does not exist.".to_owned(),
+        ElectionRefused::TopicDeleted => "The topic is being deleted".to_owned(),
+        ElectionRefused::NotNeeded => "Leader election not needed for topic partition.".to_owned(),
+        ElectionRefused::PreferredUnavailable | ElectionRefused::NobodyEligible => {
+            let strategy = match kind {
+                ElectionKind::Preferred => "preferred",
+                ElectionKind::Unclean => "unclean",
+            };
+            format!("No {strategy} leader of partition {partition} could be elected: {refused}.")
+        }
     })
 }
 

@@ -4,16 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use ottla_cluster::{
     AlterConfigError, AlterationAnswer, AlterationError, AlterationRefused, ConfigEntity,
-    CreatePartitionsError, CreateTopicError, CreatedTopic, DeleteTopicError, GrantError,
-    IsrAlteration, LeaderIsr, NewPartitions, NewTopic, ShutdownRefused, StateNode, StoreError,
-    WaitOptions,
+    CreatePartitionsError, CreateTopicError, CreatedTopic, DeleteTopicError, ElectLeaderError,
+    ElectedLeaders, ElectionKind, ElectionRefused, GrantError, IsrAlteration, LeaderIsr,
+    NewPartitions, NewTopic, ShutdownRefused, StateNode, StoreError, WaitOptions,
 };
 use ottla_config::ServerConfig;
 use ottla_coordinator::{Coordinator, OFFSETS_TOPIC};
@@ -375,6 +375,39 @@ impl ClusterPort for FakeCluster {
             Some(_) => Ok(()),
         };
         Box::pin(std::future::ready(topics.into_iter().map(add).collect()))
+    }
+
+    fn elect_leaders(
+        &self,
+        kind: ElectionKind,
+        partitions: BTreeSet<TopicPartition>,
+        timeout: Duration,
+    ) -> BoxFuture<'_, ElectedLeaders> {
+        let refused = ElectLeaderError::Refused;
+        let elect = |tp: &TopicPartition| {
+            let image = self.image();
+            let Some(partition) = image.partition(&tp.topic, tp.partition) else {
+                return Err(refused(ElectionRefused::UnknownPartition));
+            };
+            let preferred = partition.replicas.first().copied();
+            match (kind, partition.leader) {
+                _ if timeout.is_zero() => Err(ElectLeaderError::TimedOut),
+                (ElectionKind::Unclean, None) => Err(refused(ElectionRefused::NobodyEligible)),
+                (ElectionKind::Preferred, None) => {
+                    Err(refused(ElectionRefused::PreferredUnavailable))
+                }
+                (ElectionKind::Preferred, leader) if leader != preferred => Ok(()),
+                (_, Some(_)) => Err(refused(ElectionRefused::NotNeeded)),
+            }
+        };
+        let elected = partitions.into_iter().map(|tp| {
+            let outcome = match self.is_controller() {
+                true => elect(&tp),
+                false => Err(refused(ElectionRefused::NotController)),
+            };
+            (tp, outcome)
+        });
+        Box::pin(std::future::ready(elected.collect()))
     }
 
     fn alter_configs(

@@ -2,6 +2,7 @@
 
 mod configs;
 mod controller;
+mod elections;
 mod fetch;
 mod groups;
 mod hostile;
