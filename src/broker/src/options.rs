@@ -34,6 +34,10 @@ pub(crate) fn cluster(config: &ServerConfig) -> ottla_cluster::Settings {
         default_partitions: config.topics.num_partitions,
         default_replication_factor: config.topics.default_replication_factor,
         leader_balance: leader_balance(&config.controller),
+        inter_broker_listener: config.listeners.inter_broker.clone(),
+        controller_listener: config.listeners.inter_broker.clone(),
+        controller_socket_timeout: config.controller.socket_timeout,
+        request_timeout: config.request_timeout,
     }
 }
 

@@ -111,8 +111,10 @@ async fn serve(
         cluster: cluster.clone(),
         config: configs.server(),
     });
+    let server = Arc::new(Server::new(context));
+    let network = network.serve(Arc::clone(&server) as Arc<dyn ottla_network::Service>)?;
     wait_for_image(broker, &cluster).await;
-    let network = network.serve(Arc::new(Server::new(context)))?;
+    server.open();
     let (keeper, timers) = (Arc::clone(&replicas), Arc::clone(&coordinator));
     let housekeeping = tokio::spawn(async move {
         // A task of its own, so that neither goes down with the other; it ends with this one.
@@ -144,9 +146,7 @@ fn watchdog(config: &ServerConfig, broker: BrokerId, dirs: &LogDirs) -> Option<W
     wanted.then(|| Watchdog::start(orders))
 }
 
-/// Clients that come before the controller's first word would see a cluster without brokers and
-/// topics, and give up on it. They wait in the ports' queues instead, but not for ever: a
-/// controller may be long in coming, and ApiVersions can be answered without one.
+/// Clients wait for the controller's first word, but not for ever: it may be long in coming.
 async fn wait_for_image(broker: BrokerId, cluster: &Cluster) {
     let mut changes = cluster.subscribe();
     let known = changes.wait_for(|_| cluster.image().brokers.contains_key(&broker));

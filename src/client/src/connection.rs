@@ -129,6 +129,26 @@ impl Connection {
         })
     }
 
+    /// Connects to `host:port` and asks nothing: for those who know what the other side speaks, as
+    /// controllers and followers do. Requests go out with [`Connection::call_version`].
+    ///
+    /// # Errors
+    /// [`ClientError::Unreachable`] when no connection comes about.
+    pub async fn open_unasked(
+        address: &str,
+        options: &ConnectionOptions,
+    ) -> Result<Connection, ClientError> {
+        let link = Link::open(address, options).await?;
+        Ok(Connection {
+            inner: Arc::new(Inner {
+                address: address.to_owned(),
+                options: options.clone(),
+                versions: BrokerVersions::unknown(),
+                link,
+            }),
+        })
+    }
+
     /// `host:port` as it was given.
     pub fn address(&self) -> &str {
         &self.inner.address

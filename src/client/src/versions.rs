@@ -47,6 +47,14 @@ impl BrokerVersions {
         }
     }
 
+    /// Of a broker that was not asked.
+    pub(crate) fn unknown() -> BrokerVersions {
+        BrokerVersions {
+            ranges: BTreeMap::new(),
+            announced: false,
+        }
+    }
+
     /// Whether the broker announced these itself; else it is older than 0.10.
     pub fn is_announced(&self) -> bool {
         self.announced

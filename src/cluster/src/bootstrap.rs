@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use crate::cluster::{Cluster, Tasks};
 use crate::commands::COMMANDS;
 use crate::configs::{self, ConfigFollower};
+use crate::courier::Roads;
 use crate::driver::{Driver, Inputs};
 use crate::membership;
 use crate::outbox::{ANSWERS, Outboxes};
@@ -187,8 +188,10 @@ impl Registered {
         let stop = watch::Sender::new(false);
         let (configs, following) =
             ConfigFollower::start(Arc::clone(&shared), Arc::clone(&local), stop.subscribe());
-        let receiver = Receiver::new(Arc::clone(&shared), local, configs.clone());
-        let outboxes = Outboxes::start(shared.id(), receiver, answers_in);
+        let (inlet, receiver) = Receiver::new(Arc::clone(&shared), local, configs.clone());
+        let receiving = tokio::spawn(receiver.run(stop.subscribe()));
+        let roads = Roads::new(shared.id(), &shared.settings);
+        let outboxes = Outboxes::start(shared.id(), inlet.clone(), roads, answers_in);
         let inputs = Inputs {
             sessions: inputs_sessions,
             watches,
@@ -205,9 +208,9 @@ impl Registered {
         let driving = tokio::spawn(driver.run(inputs, stop.subscribe()));
         let tasks = Tasks {
             stop,
-            running: Mutex::new(vec![driving, following]),
+            running: Mutex::new(vec![driving, following, receiving]),
         };
-        Cluster::new(shared, tasks)
+        Cluster::new(shared, inlet, tasks)
     }
 
     /// Leaves ZooKeeper again.

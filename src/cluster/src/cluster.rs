@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use arc_swap::ArcSwap;
-use ottla_controller::ElectionKind;
+use ottla_controller::{ElectionKind, ReplicaAnswers, Request, RequestRefused};
 use ottla_metadata::{BrokerId, ClusterImage, ConfigImage, Offset, TopicPartition};
 use parking_lot::Mutex;
 use tokio::sync::watch;
@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 
 use crate::commands::{Command, command};
 use crate::create_topics::CreatedTopic;
+use crate::receiver::Inlet;
 use crate::shared::Shared;
 use crate::wait::{Failed, patience, within};
 use crate::{
@@ -31,6 +32,7 @@ const LEADERS_SOON: std::time::Duration = std::time::Duration::from_millis(500);
 #[derive(Clone)]
 pub struct Cluster {
     pub(crate) shared: Arc<Shared>,
+    inlet: Inlet,
     tasks: Arc<Tasks>,
 }
 
@@ -41,9 +43,10 @@ pub(crate) struct Tasks {
 }
 
 impl Cluster {
-    pub(crate) fn new(shared: Arc<Shared>, tasks: Tasks) -> Cluster {
+    pub(crate) fn new(shared: Arc<Shared>, inlet: Inlet, tasks: Tasks) -> Cluster {
         Cluster {
             shared,
+            inlet,
             tasks: Arc::new(tasks),
         }
     }
@@ -89,12 +92,22 @@ impl Cluster {
         self.shared.broker_epoch.load(Ordering::Acquire)
     }
 
+    /// Takes a controller's request that came over the network. Requests are carried out one at a
+    /// time in the order of the calls, which includes those of the controller in this process;
+    /// dropping the future stops nothing. UpdateMetadata is answered with an empty list.
+    ///
+    /// # Errors
+    /// The request is of a controller that is no more, or was meant for an earlier registration of
+    /// this broker.
+    pub fn receive(
+        &self,
+        request: Request,
+    ) -> impl Future<Output = Result<ReplicaAnswers, RequestRefused>> + Send + use<> {
+        self.inlet.receive(request)
+    }
+
     /// Creates topics (KIP-4) and waits until all their partitions have leaders in the image.
     /// Results are in the order asked.
-    ///
-    /// Replicas are placed on brokers that this controller can command: those that are alive and
-    /// have an outbox that leads somewhere. In this release that is this broker alone, so other
-    /// brokers in a manual assignment are refused.
     pub async fn create_topics(
         &self,
         topics: Vec<NewTopic>,

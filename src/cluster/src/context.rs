@@ -33,6 +33,7 @@ impl Driver {
             self.registered_brokers(),
             zk.topics_to_delete(Watch::Arm),
         )?;
+        self.outboxes.follow(&brokers);
         let names = zk.topics(Watch::Arm).await?;
         let topics = self.topic_nodes(names).await?;
         let partitions = partitions(&topics);
@@ -114,15 +115,13 @@ impl Driver {
                 Err(malformed) => log_malformed(&malformed),
             }
         }
-        let commanded = brokers
-            .values()
-            .filter(|broker| self.outboxes.commands(broker.id));
-        self.shared.publish_placeable(commanded);
+        self.shared.publish_placeable(brokers.values());
         Ok(brokers)
     }
 
     pub(crate) async fn read_brokers(&mut self) -> Result<(), ZkError> {
         let brokers = self.registered_brokers().await?;
+        self.outboxes.follow(&brokers);
         self.step_in_term(TermEvent::Brokers(brokers));
         Ok(())
     }

@@ -4,15 +4,15 @@
 //! - [`Cluster`] is the handle afterwards: the image of the cluster, dynamic configuration, and the
 //!   changes that a client can ask for.
 //! - [`LocalReplicas`] is the port through which controllers command this broker's replicas.
+//! - [`wire`] is how controllers talk to other brokers.
 //!
 //! Behind the handle run three tasks. One keeps the broker registered, stands for controller and
-//! drives `ottla-controller`; one follows `/config`; one delivers the controller's requests to this
-//! broker, in order. A session that expires is replaced: the broker registers again and stands
-//! again, without a restart. While ZooKeeper is away the image stays and requests that need
-//! ZooKeeper time out.
-//!
-//! Not promised here: that another broker obeys. This release has no channel to other brokers, so it
-//! places replicas on itself alone.
+//! drives `ottla-controller`; one follows `/config`; one receives the requests of controllers, one
+//! at a time, from this process ([`Outboxes`](outbox::Outboxes)) as from the network
+//! ([`Cluster::receive`]). As long as this broker is the controller there is one more for each live
+//! broker, which carries requests there. A session that expires is replaced: the broker registers
+//! again and stands again, without a restart. While ZooKeeper is away the image stays and requests
+//! that need ZooKeeper time out.
 
 mod alter_configs;
 mod assignment;
@@ -23,6 +23,7 @@ mod commands;
 mod configs;
 mod context;
 mod convert;
+mod courier;
 mod create_partitions;
 mod create_topics;
 mod delete_topics;
@@ -40,6 +41,7 @@ mod shared;
 mod tests;
 mod unclean;
 mod wait;
+pub mod wire;
 
 pub use bootstrap::{Bootstrap, Registered};
 pub use cluster::Cluster;
@@ -53,8 +55,8 @@ pub use local::{ConfigEntity, LocalReplicas};
 pub use options::{LeaderBalance, NewPartitions, NewTopic, Registration, Settings, WaitOptions};
 pub use ottla_controller::{
     AlterationAnswer, AlterationError, AlterationRefused, EPOCH_DURING_DELETE, ElectionKind,
-    ElectionRefused, IsrAlteration, LeaderAndIsr, LeaderAndIsrPartition, LeaderIsr, ReplicaAnswers,
-    ReplicaError, RequestRefused, Sender, ShutdownRefused, StateNode, StopReplica,
-    StopReplicaPartition, TopicKey,
+    ElectionRefused, IsrAlteration, LeaderAndIsr, LeaderAndIsrPartition, LeaderIsr,
+    PartitionUpdate, ReplicaAnswers, ReplicaError, Request, RequestRefused, Sender,
+    ShutdownRefused, StateNode, StopReplica, StopReplicaPartition, TopicKey, UpdateMetadata,
 };
 pub use ottla_zk::{RegisterError, SessionId, SessionRecord, ZkConfig, ZkError};

@@ -35,6 +35,15 @@ pub struct Settings {
     /// Whether and how this broker, as controller, evens out leadership
     /// (`auto.leader.rebalance.enable`).
     pub leader_balance: Option<LeaderBalance>,
+    /// The listener that brokers use among themselves (`inter.broker.listener.name`).
+    pub inter_broker_listener: String,
+    /// The listener that takes a controller's requests: that of `control.plane.listener.name`, or
+    /// else the one that brokers use among themselves.
+    pub controller_listener: String,
+    /// `controller.socket.timeout.ms`.
+    pub controller_socket_timeout: Duration,
+    /// `request.timeout.ms`.
+    pub request_timeout: Duration,
 }
 
 /// How leadership is evened out.

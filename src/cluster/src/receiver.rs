@@ -1,18 +1,47 @@
 //! The receiving end of a controller's requests at this broker: epochs are checked, then the image
-//! changes or the local replicas are told. Requests are taken one at a time.
+//! changes or the local replicas are told. Requests are taken one at a time, in the order in which
+//! they come, whether from the network or from the controller in this process.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use ottla_controller::{
-    Answered, ReplicaAnswers, Request, RequestRefused, Sender, TermEvent, UpdateMetadata,
+    LeaderAndIsr, ReplicaAnswers, ReplicaError, Request, RequestRefused, Sender, StopReplica,
+    UpdateMetadata,
 };
-use ottla_metadata::{TopicName, TopicPartition};
+use ottla_metadata::{TopicName, TopicPartition, validate_topic_name};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::LocalReplicas;
 use crate::configs::ConfigFollower;
 use crate::image;
 use crate::shared::Shared;
+
+/// What became of a request.
+pub(crate) type Received = Result<ReplicaAnswers, RequestRefused>;
+
+/// The way to the receiver. Nobody waits to get in: what is queued is bounded by what connections
+/// may have in flight.
+#[derive(Clone)]
+pub(crate) struct Inlet {
+    requests: mpsc::UnboundedSender<(Request, oneshot::Sender<Received>)>,
+}
+
+impl Inlet {
+    /// Queues the request, in the order of the calls. Whoever drops the future does not stop what
+    /// it has begun.
+    pub(crate) fn receive(&self, request: Request) -> impl Future<Output = Received> + use<> {
+        let (answer, answered) = oneshot::channel();
+        // Without a receiver the answer is dropped, which says the same.
+        let _ = self.requests.send((request, answer));
+        // A broker that stops is about to give up the registration that the request was meant for.
+        async move {
+            answered
+                .await
+                .unwrap_or(Err(RequestRefused::StaleBrokerEpoch))
+        }
+    }
+}
 
 /// Carries out requests for this broker.
 pub(crate) struct Receiver {
@@ -21,6 +50,7 @@ pub(crate) struct Receiver {
     configs: ConfigFollower,
     /// The highest controller epoch seen.
     controller_epoch: i32,
+    requests: mpsc::UnboundedReceiver<(Request, oneshot::Sender<Received>)>,
 }
 
 impl Receiver {
@@ -28,71 +58,96 @@ impl Receiver {
         shared: Arc<Shared>,
         local: Arc<dyn LocalReplicas>,
         configs: ConfigFollower,
-    ) -> Receiver {
-        Receiver {
+    ) -> (Inlet, Receiver) {
+        let (inlet, requests) = mpsc::unbounded_channel();
+        let receiver = Receiver {
             shared,
             local,
             configs,
             controller_epoch: 0,
+            requests,
+        };
+        (Inlet { requests: inlet }, receiver)
+    }
+
+    /// Carries out requests until stopped; the one under way is finished.
+    pub(crate) async fn run(mut self, mut stop: watch::Receiver<bool>) {
+        loop {
+            let next = tokio::select! {
+                biased;
+                _ = stop.wait_for(|stop| *stop) => return,
+                next = self.requests.recv() => next,
+            };
+            let Some((request, answer)) = next else {
+                return;
+            };
+            let received = self.receive(request).await;
+            // Whoever asked may have gone.
+            let _ = answer.send(received);
         }
     }
 
-    /// Carries out a request; what the controller wants to hear of it, if anything.
-    pub(crate) async fn receive(&mut self, request: Request) -> Option<TermEvent> {
+    async fn receive(&mut self, request: Request) -> Received {
         match request {
             Request::UpdateMetadata(request) => {
-                if self.admit(request.sender).is_ok() {
-                    self.update_metadata(request).await;
-                }
-                None
+                self.admit("UpdateMetadata", request.sender)?;
+                self.update_metadata(request).await;
+                Ok(ReplicaAnswers::new())
             }
             Request::LeaderAndIsr(request) => {
-                let sender = request.sender;
-                let partitions = names(request.partitions.iter().map(|p| &p.partition));
-                let result = match self.admit(sender) {
-                    Err(refused) => Err(refused),
-                    Ok(()) => {
-                        // Logs are created with the topic's configuration, and nobody announces
-                        // that of a new topic.
-                        self.configs.ensure(topics(&partitions)).await;
-                        self.blocking(move |local| local.leader_and_isr(request))
-                            .await
-                    }
-                };
-                Some(TermEvent::LeaderAndIsrAnswered(
-                    self.answered(sender, partitions, result),
-                ))
+                self.admit("LeaderAndIsr", request.sender)?;
+                self.leader_and_isr(request).await
             }
             Request::StopReplica(request) => {
-                let sender = request.sender;
-                let delete = request.partitions.iter().any(|p| p.delete);
-                let partitions = names(request.partitions.iter().map(|p| &p.partition));
-                let result = match self.admit(sender) {
-                    Err(refused) => Err(refused),
-                    Ok(()) => {
-                        self.blocking(move |local| local.stop_replicas(request))
-                            .await
-                    }
-                };
-                delete.then(|| {
-                    TermEvent::StopReplicaAnswered(self.answered(sender, partitions, result))
-                })
+                self.admit("StopReplica", request.sender)?;
+                self.stop_replicas(request).await
             }
         }
+    }
+
+    /// A topic becomes a folder, so that names which no topic can have are refused, whoever sends
+    /// them.
+    async fn leader_and_isr(&mut self, mut request: LeaderAndIsr) -> Received {
+        let mut refused = ReplicaAnswers::new();
+        request.partitions.retain(|state| {
+            let TopicPartition { topic, partition } = &state.partition;
+            let valid = validate_topic_name(topic).is_ok() && *partition >= 0;
+            if !valid {
+                let partition = state.partition.clone();
+                refused.push((partition, Err(ReplicaError::InvalidTopic)));
+            }
+            valid
+        });
+        // Logs are created with the topic's configuration, and nobody announces that of a new topic.
+        let topics = topics(request.partitions.iter().map(|p| &p.partition));
+        self.configs.ensure(topics).await;
+        let mut answers = self
+            .blocking(move |local| local.leader_and_isr(request))
+            .await?;
+        answers.append(&mut refused);
+        Ok(answers)
+    }
+
+    async fn stop_replicas(&mut self, request: StopReplica) -> Received {
+        self.blocking(move |local| local.stop_replicas(request))
+            .await
     }
 
     /// Refuses requests of a controller that is no more, and those meant for an earlier
     /// registration of ours.
-    fn admit(&mut self, sender: Sender) -> Result<(), RequestRefused> {
+    fn admit(&mut self, what: &str, sender: Sender) -> Result<(), RequestRefused> {
         let own = self.shared.broker_epoch.load(Ordering::Acquire);
-        if sender.broker_epoch != -1 && sender.broker_epoch < own {
-            return Err(RequestRefused::StaleBrokerEpoch);
-        }
-        if sender.controller_epoch < self.controller_epoch {
-            return Err(RequestRefused::StaleControllerEpoch);
-        }
-        self.controller_epoch = sender.controller_epoch;
-        Ok(())
+        let refused = if sender.broker_epoch != -1 && sender.broker_epoch < own {
+            RequestRefused::StaleBrokerEpoch
+        } else if sender.controller_epoch < self.controller_epoch {
+            RequestRefused::StaleControllerEpoch
+        } else {
+            self.controller_epoch = sender.controller_epoch;
+            return Ok(());
+        };
+        tracing::info!(controller = %sender.controller, epoch = sender.controller_epoch,
+            "{what} is not obeyed: {refused}");
+        Err(refused)
     }
 
     async fn update_metadata(&mut self, request: UpdateMetadata) {
@@ -125,28 +180,10 @@ impl Receiver {
             },
         }
     }
-
-    fn answered(
-        &self,
-        sender: Sender,
-        partitions: Vec<TopicPartition>,
-        result: Result<ReplicaAnswers, RequestRefused>,
-    ) -> Answered {
-        Answered {
-            broker: self.shared.id(),
-            broker_epoch: sender.broker_epoch,
-            partitions,
-            result,
-        }
-    }
 }
 
-fn names<'a>(partitions: impl Iterator<Item = &'a TopicPartition>) -> Vec<TopicPartition> {
-    partitions.cloned().collect()
-}
-
-fn topics(partitions: &[TopicPartition]) -> Vec<TopicName> {
-    let mut topics: Vec<TopicName> = partitions.iter().map(|tp| Arc::clone(&tp.topic)).collect();
+fn topics<'a>(partitions: impl Iterator<Item = &'a TopicPartition>) -> Vec<TopicName> {
+    let mut topics: Vec<TopicName> = partitions.map(|tp| Arc::clone(&tp.topic)).collect();
     topics.dedup();
     topics
 }

@@ -61,13 +61,9 @@ impl Shared {
         self.placeable.load().as_ref().clone()
     }
 
-    /// Takes over who is alive. Replicas may be placed on those brokers that this controller can
-    /// command, which are those with an outbox that leads somewhere: in this release our own alone.
-    pub(crate) fn publish_placeable<'a>(
-        &self,
-        commanded: impl Iterator<Item = &'a Arc<BrokerInfo>>,
-    ) {
-        let candidates = commanded.map(|broker| Candidate {
+    /// Takes over who is alive: replicas may be placed there.
+    pub(crate) fn publish_placeable<'a>(&self, live: impl Iterator<Item = &'a Arc<BrokerInfo>>) {
+        let candidates = live.map(|broker| Candidate {
             id: broker.id,
             rack: broker.rack.clone(),
         });

@@ -7,3 +7,4 @@ mod elections;
 mod fixture;
 mod sessions;
 mod topics;
+mod wire;

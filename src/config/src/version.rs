@@ -68,16 +68,22 @@ const NAMES: &[(&str, &str)] = &[
 pub struct MetadataVersion(u8);
 
 impl MetadataVersion {
+    /// The first version that announces all addresses of a broker.
+    pub const V0_9_0: MetadataVersion = named("0.9.0");
     /// The first version whose brokers store message format v1.
     pub const V0_10_0_IV0: MetadataVersion = named("0.10.0-IV0");
     /// The first version whose brokers register their rack and listener names.
     pub const V0_10_0_IV1: MetadataVersion = named("0.10.0-IV1");
     /// The first version that stores rebalance timeouts of group members (KIP-62).
     pub const V0_10_1_IV0: MetadataVersion = named("0.10.1-IV0");
+    /// The first version that announces listeners by name (KIP-103).
+    pub const V0_10_2_IV0: MetadataVersion = named("0.10.2-IV0");
     /// The first version whose brokers store record batches (format v2).
     pub const V0_11_0_IV0: MetadataVersion = named("0.11.0-IV0");
     /// The first version that asks leaders for the end of an epoch by its epoch.
     pub const V0_11_0_IV2: MetadataVersion = named("0.11.0-IV2");
+    /// The first version that survives failed log directories (KIP-112).
+    pub const V1_0_IV0: MetadataVersion = named("1.0-IV0");
     /// The first version that stores offsets without an expiry of their own (KIP-211).
     pub const V2_1_IV0: MetadataVersion = named("2.1-IV0");
     /// The first version that stores leader epochs with offsets (KIP-320).
@@ -88,6 +94,12 @@ impl MetadataVersion {
     pub const V2_2_IV0: MetadataVersion = named("2.2-IV0");
     /// The first version with static group members (KIP-345).
     pub const V2_3_IV0: MetadataVersion = named("2.3-IV0");
+    /// The first version that tells followers of reassignments (KIP-455).
+    pub const V2_4_IV0: MetadataVersion = named("2.4-IV0");
+    /// The first version with tagged fields among brokers (KIP-482).
+    pub const V2_4_IV1: MetadataVersion = named("2.4-IV1");
+    /// The first version that stops replicas by leader epoch (KIP-570).
+    pub const V2_6_IV0: MetadataVersion = named("2.6-IV0");
     /// The first version that registers with features (KIP-584).
     pub const V2_7_IV0: MetadataVersion = named("2.7-IV0");
     /// The first version that truncates on fetch (KIP-595).
@@ -96,12 +108,16 @@ impl MetadataVersion {
     pub const V2_7_IV2: MetadataVersion = named("2.7-IV2");
     /// The first version with topic ids (KIP-516).
     pub const V2_8_IV0: MetadataVersion = named("2.8-IV0");
+    /// The first version whose controller tells of topic ids (KIP-516).
+    pub const V2_8_IV1: MetadataVersion = named("2.8-IV1");
     /// The first version that ignores `message.format.version`.
     pub const V3_0_IV1: MetadataVersion = named("3.0-IV1");
     /// The first version that marks a leader elected uncleanly as recovering (KIP-704).
     pub const V3_2_IV0: MetadataVersion = named("3.2-IV0");
     /// The first version whose features have no minimum level.
     pub const V3_3_IV0: MetadataVersion = named("3.3-IV0");
+    /// The first version that can be migrated to KRaft (KIP-866).
+    pub const V3_4_IV0: MetadataVersion = named("3.4-IV0");
     /// The newest version of a Kafka that still knows ZooKeeper.
     pub const LATEST: MetadataVersion = named("3.9-IV0");
 

@@ -259,7 +259,9 @@ impl Active {
                     ReplicaError::InconsistentTopicId
                     | ReplicaError::NotAReplica
                     | ReplicaError::StaleLeaderEpoch
-                    | ReplicaError::FencedLeaderEpoch,
+                    | ReplicaError::FencedLeaderEpoch
+                    | ReplicaError::InvalidTopic
+                    | ReplicaError::Other(_),
                 ) => false,
             };
             if changed {

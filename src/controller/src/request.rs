@@ -146,6 +146,12 @@ pub enum ReplicaError {
     /// StopReplica: the receiver has a larger leader epoch (`FENCED_LEADER_EPOCH`).
     #[error("the receiver has a larger leader epoch")]
     FencedLeaderEpoch,
+    /// No topic can have that name (`INVALID_TOPIC_EXCEPTION`).
+    #[error("the topic's name is not a valid one")]
+    InvalidTopic,
+    /// A code of which the controller can make nothing.
+    #[error("the receiver answered with error code {0}")]
+    Other(i16),
 }
 
 /// What a broker says of each partition of a request.

@@ -31,6 +31,28 @@ impl SecurityProtocol {
             SecurityProtocol::SaslSsl => "SASL_SSL",
         }
     }
+
+    /// Kafka's number of the protocol.
+    pub fn id(self) -> i16 {
+        match self {
+            SecurityProtocol::Plaintext => 0,
+            SecurityProtocol::Ssl => 1,
+            SecurityProtocol::SaslPlaintext => 2,
+            SecurityProtocol::SaslSsl => 3,
+        }
+    }
+
+    /// The protocol with that number.
+    pub fn from_id(id: i16) -> Option<SecurityProtocol> {
+        SecurityProtocol::ALL.into_iter().find(|p| p.id() == id)
+    }
+
+    const ALL: [SecurityProtocol; 4] = [
+        SecurityProtocol::Plaintext,
+        SecurityProtocol::Ssl,
+        SecurityProtocol::SaslPlaintext,
+        SecurityProtocol::SaslSsl,
+    ];
 }
 
 impl fmt::Display for SecurityProtocol {
@@ -43,15 +65,10 @@ impl FromStr for SecurityProtocol {
     type Err = ();
 
     fn from_str(text: &str) -> Result<SecurityProtocol, ()> {
-        [
-            SecurityProtocol::Plaintext,
-            SecurityProtocol::Ssl,
-            SecurityProtocol::SaslPlaintext,
-            SecurityProtocol::SaslSsl,
-        ]
-        .into_iter()
-        .find(|p| p.name().eq_ignore_ascii_case(text))
-        .ok_or(())
+        SecurityProtocol::ALL
+            .into_iter()
+            .find(|p| p.name().eq_ignore_ascii_case(text))
+            .ok_or(())
     }
 }
 
@@ -73,7 +90,8 @@ pub struct Endpoint {
 pub struct BrokerInfo {
     /// `broker.id`.
     pub id: BrokerId,
-    /// Broker epoch (KIP-380): the czxid of the registration.
+    /// Broker epoch (KIP-380): the czxid of the registration. In the image of a broker that is not
+    /// the controller -1, since UpdateMetadata does not carry it.
     pub epoch: i64,
     /// Advertised addresses, one per listener.
     pub endpoints: Vec<Endpoint>,

@@ -9,8 +9,8 @@ use futures::future::BoxFuture;
 use ottla_cluster::{
     AlterConfigError, AlterationAnswer, AlterationRefused, Cluster, ConfigEntity,
     CreatePartitionsError, CreateTopicError, CreatedTopic, DeleteTopicError, ElectedLeaders,
-    ElectionKind, GrantError, IsrAlteration, NewPartitions, NewTopic, ShutdownRefused, StoreError,
-    WaitOptions,
+    ElectionKind, GrantError, IsrAlteration, NewPartitions, NewTopic, ReplicaAnswers, Request,
+    RequestRefused, ShutdownRefused, StoreError, WaitOptions,
 };
 use ottla_metadata::{BrokerId, ClusterImage, ConfigImage, Offset, TopicPartition};
 
@@ -21,6 +21,11 @@ pub(crate) trait ClusterPort: Send + Sync + 'static {
     fn image(&self) -> Arc<ClusterImage>;
     /// Dynamic configuration.
     fn configs(&self) -> Arc<ConfigImage>;
+    /// Takes a controller's request; it is queued when this returns.
+    fn receive(
+        &self,
+        request: Request,
+    ) -> BoxFuture<'static, Result<ReplicaAnswers, RequestRefused>>;
     /// Whether this broker is the active controller.
     fn is_controller(&self) -> bool;
     /// Creates topics.
@@ -102,6 +107,13 @@ impl ClusterPort for Cluster {
 
     fn configs(&self) -> Arc<ConfigImage> {
         Cluster::configs(self)
+    }
+
+    fn receive(
+        &self,
+        request: Request,
+    ) -> BoxFuture<'static, Result<ReplicaAnswers, RequestRefused>> {
+        Box::pin(Cluster::receive(self, request))
     }
 
     fn is_controller(&self) -> bool {

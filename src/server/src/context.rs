@@ -15,6 +15,7 @@ use tokio::sync::Semaphore;
 
 use crate::cluster_port::ClusterPort;
 use crate::fetch_sessions::FetchSessions;
+use crate::gate::Gate;
 use crate::producer_ids::ProducerIds;
 
 /// The drivers, running.
@@ -46,6 +47,7 @@ pub struct Context {
     pub(crate) fetch_sessions: FetchSessions,
     /// Permits to convert records for old clients: as many at a time as there are processors.
     pub(crate) conversions: Arc<Semaphore>,
+    pub(crate) gate: Gate,
     started: Instant,
 }
 
@@ -82,6 +84,7 @@ impl Context {
             altering: tokio::sync::Mutex::default(),
             fetch_sessions: FetchSessions::default(),
             conversions: Arc::new(Semaphore::new(processors)),
+            gate: Gate::shut(),
             started: Instant::now(),
         })
     }

@@ -3,7 +3,8 @@
 
 use ottla_cluster::{
     AlterConfigError, AlterationError, AlterationRefused, CreatePartitionsError, CreateTopicError,
-    DeleteTopicError, ElectLeaderError, ElectionRefused, GrantError, ShutdownRefused, StoreError,
+    DeleteTopicError, ElectLeaderError, ElectionRefused, GrantError, ReplicaError, RequestRefused,
+    ShutdownRefused, StoreError,
 };
 use ottla_config::ChangeError;
 use ottla_coordinator::Unavailable;
@@ -226,6 +227,30 @@ pub(crate) fn elect_leader(error: &ElectLeaderError) -> ErrorCode {
             ElectionRefused::NobodyEligible => ErrorCode::EligibleLeadersNotAvailable,
         },
         ElectLeaderError::TimedOut => ErrorCode::RequestTimedOut,
+    }
+}
+
+/// Why a controller is not obeyed.
+pub(crate) fn request_refused(refused: RequestRefused) -> ErrorCode {
+    match refused {
+        RequestRefused::StaleControllerEpoch => ErrorCode::StaleControllerEpoch,
+        RequestRefused::StaleBrokerEpoch => ErrorCode::StaleBrokerEpoch,
+    }
+}
+
+/// What becomes of a controller's word on one partition.
+pub(crate) fn replica(result: Result<(), ReplicaError>) -> ErrorCode {
+    match result {
+        Ok(()) => ErrorCode::None,
+        Err(ReplicaError::Storage) => ErrorCode::KafkaStorageError,
+        Err(ReplicaError::InconsistentTopicId) => ErrorCode::InconsistentTopicId,
+        Err(ReplicaError::NotAReplica) => ErrorCode::UnknownTopicOrPartition,
+        Err(ReplicaError::StaleLeaderEpoch) => ErrorCode::StaleControllerEpoch,
+        Err(ReplicaError::FencedLeaderEpoch) => ErrorCode::FencedLeaderEpoch,
+        Err(ReplicaError::InvalidTopic) => ErrorCode::InvalidTopicException,
+        Err(ReplicaError::Other(code)) => {
+            ErrorCode::from_code(code).unwrap_or(ErrorCode::UnknownServerError)
+        }
     }
 }
 

@@ -16,6 +16,7 @@ mod context;
 mod error_code;
 mod fetch_conversion;
 mod fetch_sessions;
+mod gate;
 mod group_settings;
 mod group_words;
 mod handlers;
@@ -46,9 +47,15 @@ pub struct Server {
 }
 
 impl Server {
-    /// A server over running drivers.
+    /// A server over running drivers. It listens to controllers at once; clients wait until
+    /// [`Server::open`].
     pub fn new(context: Arc<Context>) -> Server {
         Server { context }
+    }
+
+    /// Lets clients in.
+    pub fn open(&self) {
+        self.context.gate.open();
     }
 }
 
@@ -58,7 +65,10 @@ impl Service for Server {
         match api_table::find(key) {
             // A client that asks in a version we do not know is told which ones we do (KIP-511).
             Some(api) if api.versions.contains(version) || key == ApiKey::ApiVersions => {
-                (api.handle)(&self.context, request)
+                match self.context.gate.is_open() || gate::always_comes_in(key) {
+                    true => (api.handle)(&self.context, request),
+                    false => gate::wait(&self.context, api, request),
+                }
             }
             Some(_) => Answer::Close(CloseReason(format!(
                 "{key} version {version} is not served"

@@ -13,7 +13,8 @@ use ottla_cluster::{
     AlterConfigError, AlterationAnswer, AlterationError, AlterationRefused, ConfigEntity,
     CreatePartitionsError, CreateTopicError, CreatedTopic, DeleteTopicError, ElectLeaderError,
     ElectedLeaders, ElectionKind, ElectionRefused, GrantError, IsrAlteration, LeaderIsr,
-    NewPartitions, NewTopic, ShutdownRefused, StateNode, StoreError, WaitOptions,
+    NewPartitions, NewTopic, ReplicaAnswers, Request as Command, RequestRefused, ShutdownRefused,
+    StateNode, StoreError, WaitOptions,
 };
 use ottla_config::ServerConfig;
 use ottla_coordinator::{Coordinator, OFFSETS_TOPIC};
@@ -74,8 +75,10 @@ impl TestBroker {
             settings: group_settings(&file),
         });
         let context = Context::over(broker, replicas, coordinator, port, configs.server());
+        let server = Server::new(context);
+        server.open();
         TestBroker {
-            server: Server::new(context),
+            server,
             cluster,
             _dir: dir,
         }
@@ -201,6 +204,10 @@ pub(crate) struct FakeCluster {
     configs: Mutex<Arc<ConfigImage>>,
     live: Mutex<Option<Arc<Configs>>>,
     pub(crate) is_controller: Mutex<bool>,
+    /// Controllers' requests that came.
+    pub(crate) received: Mutex<Vec<Command>>,
+    /// What they are answered with.
+    pub(crate) answers: Mutex<ReplicaAnswers>,
     next_producer_id: AtomicI64,
     consumer_offsets: Mutex<BTreeMap<(String, String, i32), Offset>>,
 }
@@ -230,6 +237,8 @@ impl FakeCluster {
             configs: Mutex::default(),
             live: Mutex::default(),
             is_controller: Mutex::new(true),
+            received: Mutex::default(),
+            answers: Mutex::default(),
             consumer_offsets: Mutex::default(),
             next_producer_id: AtomicI64::new(0),
         }
@@ -324,6 +333,23 @@ impl ClusterPort for FakeCluster {
 
     fn configs(&self) -> Arc<ConfigImage> {
         Arc::clone(&self.configs.lock())
+    }
+
+    fn receive(
+        &self,
+        request: Command,
+    ) -> BoxFuture<'static, Result<ReplicaAnswers, RequestRefused>> {
+        let sender = match &request {
+            Command::LeaderAndIsr(request) => request.sender,
+            Command::UpdateMetadata(request) => request.sender,
+            Command::StopReplica(request) => request.sender,
+        };
+        let result = match sender.controller_epoch {
+            epoch if epoch < 1 => Err(RequestRefused::StaleControllerEpoch),
+            _ => Ok(self.answers.lock().clone()),
+        };
+        self.received.lock().push(request);
+        Box::pin(std::future::ready(result))
     }
 
     fn is_controller(&self) -> bool {

@@ -21,20 +21,29 @@ async fn one_of_two_is_controller() {
         second.delete("t").await,
         Err(DeleteTopicError::NotController)
     );
-    // The other broker is alive, but cannot be commanded: no replicas go there.
+    // The other broker is commanded too, and sees the same cluster.
     eventually("both are alive", async || {
         first.cluster.image().brokers.len() == 2
     })
     .await;
     let wide = NewTopic {
-        replication_factor: 2,
+        assignment: vec![(0, vec![BrokerId(2), BrokerId(1)])],
         ..NewTopic::named("wide")
     };
-    let refused = CreateTopicError::InvalidReplicationFactor {
-        asked: 2,
-        available: 1,
-    };
-    assert_eq!(first.create_topic(wide).await, Err(refused));
+    first.create_topic(wide).await.unwrap();
+    for broker in [&first, &second] {
+        broker.heard("lead wide-0 2 epoch 0").await;
+        broker.shows(&["t-0 1 0", "wide-0 2 0"]).await;
+        let image = broker.cluster.image();
+        assert_eq!(image.controller, Some(BrokerId(1)));
+        assert_eq!(image.brokers.len(), 2);
+    }
+    first.delete("wide").await.unwrap();
+    for broker in [&first, &second] {
+        broker.heard("delete wide-0").await;
+        broker.heard("forget wide").await;
+        broker.shows(&["t-0 1 0"]).await;
+    }
 
     first.cluster.close().await;
     second.is_controller().await;

@@ -121,6 +121,10 @@ pub(super) fn settings() -> Settings {
         default_partitions: 1,
         default_replication_factor: 1,
         leader_balance: None,
+        inter_broker_listener: "PLAINTEXT".to_owned(),
+        controller_listener: "PLAINTEXT".to_owned(),
+        controller_socket_timeout: PATIENCE,
+        request_timeout: PATIENCE,
     }
 }
 
@@ -132,13 +136,14 @@ pub(super) async fn start_with(config: ZkConfig, id: i32, settings: Settings) ->
     let bootstrap = Bootstrap::connect(config).await.unwrap();
     bootstrap.cluster_id().await.unwrap();
     bootstrap.load_configs().await.unwrap();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let registration = Registration {
         id: BrokerId(id),
         endpoints: vec![Endpoint {
             listener: "PLAINTEXT".to_owned(),
             security_protocol: SecurityProtocol::Plaintext,
             host: "127.0.0.1".to_owned(),
-            port: 9000 + u16::try_from(id).unwrap(),
+            port: listener.local_addr().unwrap().port(),
         }],
         rack: None,
         version: settings.version,
@@ -146,6 +151,7 @@ pub(super) async fn start_with(config: ZkConfig, id: i32, settings: Settings) ->
     let registered = bootstrap.register(registration).await.unwrap();
     let told = Arc::new(Recorder::default());
     let cluster = registered.start(settings, Arc::clone(&told) as Arc<dyn LocalReplicas>);
+    tokio::spawn(super::wire::serve(listener, cluster.clone()));
     Broker { cluster, told }
 }
 
