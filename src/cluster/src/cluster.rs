@@ -93,7 +93,7 @@ impl Cluster {
     }
 
     /// Takes a controller's request that came over the network. Requests are carried out one at a
-    /// time in the order of the calls, which includes those of the controller in this process;
+    /// time in the order in which they come, those of the controller in this process among them;
     /// dropping the future stops nothing. UpdateMetadata is answered with an empty list.
     ///
     /// # Errors

@@ -20,25 +20,28 @@ use crate::shared::Shared;
 /// What became of a request.
 pub(crate) type Received = Result<ReplicaAnswers, RequestRefused>;
 
-/// The way to the receiver. Nobody waits to get in: what is queued is bounded by what connections
-/// may have in flight.
+/// Requests that may wait to be carried out; whoever sends more waits. A controller has one under
+/// way.
+const WAITING: usize = 16;
+
+/// The way to the receiver.
 #[derive(Clone)]
 pub(crate) struct Inlet {
-    requests: mpsc::UnboundedSender<(Request, oneshot::Sender<Received>)>,
+    requests: mpsc::Sender<(Request, oneshot::Sender<Received>)>,
 }
 
 impl Inlet {
-    /// Queues the request, in the order of the calls. Whoever drops the future does not stop what
-    /// it has begun.
+    /// Has the request carried out. Whoever drops the future does not stop what it has begun.
     pub(crate) fn receive(&self, request: Request) -> impl Future<Output = Received> + use<> {
-        let (answer, answered) = oneshot::channel();
-        // Without a receiver the answer is dropped, which says the same.
-        let _ = self.requests.send((request, answer));
-        // A broker that stops is about to give up the registration that the request was meant for.
+        let requests = self.requests.clone();
         async move {
-            answered
-                .await
-                .unwrap_or(Err(RequestRefused::StaleBrokerEpoch))
+            let (answer, answered) = oneshot::channel();
+            // Without a receiver the answer is dropped, which says the same.
+            let _ = requests.send((request, answer)).await;
+            // A broker that stops is about to give up the registration that the request was meant
+            // for.
+            let received = answered.await;
+            received.unwrap_or(Err(RequestRefused::StaleBrokerEpoch))
         }
     }
 }
@@ -50,7 +53,7 @@ pub(crate) struct Receiver {
     configs: ConfigFollower,
     /// The highest controller epoch seen.
     controller_epoch: i32,
-    requests: mpsc::UnboundedReceiver<(Request, oneshot::Sender<Received>)>,
+    requests: mpsc::Receiver<(Request, oneshot::Sender<Received>)>,
 }
 
 impl Receiver {
@@ -59,7 +62,7 @@ impl Receiver {
         local: Arc<dyn LocalReplicas>,
         configs: ConfigFollower,
     ) -> (Inlet, Receiver) {
-        let (inlet, requests) = mpsc::unbounded_channel();
+        let (inlet, requests) = mpsc::channel(WAITING);
         let receiver = Receiver {
             shared,
             local,

@@ -21,7 +21,7 @@ pub(crate) trait ClusterPort: Send + Sync + 'static {
     fn image(&self) -> Arc<ClusterImage>;
     /// Dynamic configuration.
     fn configs(&self) -> Arc<ConfigImage>;
-    /// Takes a controller's request; it is queued when this returns.
+    /// Takes a controller's request.
     fn receive(
         &self,
         request: Request,
