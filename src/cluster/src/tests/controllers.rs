@@ -10,8 +10,8 @@ async fn one_of_two_is_controller() {
     let connect = chroot();
     let first = start(&connect, 1).await;
     first.is_controller().await;
-    let second = start(&connect, 2).await;
     first.create("t", 1).await.unwrap();
+    let second = start(&connect, 2).await;
     assert!(!second.cluster.is_controller());
     assert_eq!(
         second.create("u", 1).await,

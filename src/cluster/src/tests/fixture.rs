@@ -188,7 +188,12 @@ impl Broker {
 
     /// Waits until the image has these partitions and no others.
     pub(super) async fn shows(&self, want: &[&str]) {
-        eventually(&format!("{want:?}"), async || self.partitions() == want).await;
+        let deadline = Instant::now() + PATIENCE;
+        while self.partitions() != want {
+            let got = self.partitions();
+            assert!(Instant::now() < deadline, "{got:?}, not {want:?}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 
     pub(super) async fn heard(&self, line: &str) {
