@@ -1,6 +1,6 @@
 //! Administrative requests.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use ottla_metadata::{BrokerId, TopicPartition};
@@ -18,14 +18,15 @@ use ottla_protocol::messages::describe_configs_request::DescribeConfigsResource;
 use ottla_protocol::messages::describe_configs_response::DescribeConfigsResourceResult;
 use ottla_protocol::messages::describe_log_dirs_request::DescribableLogDirTopic;
 use ottla_protocol::messages::describe_log_dirs_response::DescribeLogDirsResult;
+use ottla_protocol::messages::elect_leaders_request::TopicPartitions;
 use ottla_protocol::messages::incremental_alter_configs_request::{
     AlterConfigsResource, AlterableConfig,
 };
 use ottla_protocol::messages::list_partition_reassignments_response::OngoingPartitionReassignment;
 use ottla_protocol::messages::{
     CreatePartitionsRequest, CreateTopicsRequest, DeleteRecordsRequest, DeleteTopicsRequest,
-    DescribeConfigsRequest, DescribeLogDirsRequest, IncrementalAlterConfigsRequest,
-    ListPartitionReassignmentsRequest,
+    DescribeConfigsRequest, DescribeLogDirsRequest, ElectLeadersRequest,
+    IncrementalAlterConfigsRequest, ListPartitionReassignmentsRequest,
 };
 use ottla_protocol::{ErrorCode, Request, StrBytes};
 
@@ -125,6 +126,15 @@ pub enum AlterOp {
     Set(String),
     /// Remove the override.
     Delete,
+}
+
+/// Which leaders an election is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ElectionType {
+    /// The first replica of the assignment, if it is in sync.
+    Preferred,
+    /// Any live replica, if no replica in sync lives.
+    Unclean,
 }
 
 /// The administrative requests of a cluster. Cheap to make and to clone.
@@ -355,6 +365,55 @@ impl Admin {
                 Some("the broker left the partition out of its answer"),
             )),
         }
+    }
+
+    /// Has leaders elected (KIP-183, KIP-460), of all partitions or of these; what became of each.
+    /// Of all, those that needed no election may be left out.
+    ///
+    /// # Errors
+    /// Whatever the controller has against the whole request; [`ClientError::Unsupported`] from
+    /// brokers older than 2.2, and for unclean elections older than 2.4.
+    pub async fn elect_leaders(
+        &self,
+        kind: ElectionType,
+        partitions: Option<&BTreeSet<TopicPartition>>,
+    ) -> Result<BTreeMap<TopicPartition, Result<(), ClientError>>, ClientError> {
+        let topics = partitions.map(|partitions| {
+            let mut topics: BTreeMap<_, Vec<i32>> = BTreeMap::new();
+            for tp in partitions {
+                topics.entry(&tp.topic).or_default().push(tp.partition);
+            }
+            let topic = |(name, numbers): (&ottla_metadata::TopicName, Vec<i32>)| {
+                TopicPartitions::default()
+                    .with_topic(StrBytes::from_string(name.to_string()).into())
+                    .with_partitions(numbers)
+            };
+            topics.into_iter().map(topic).collect()
+        });
+        let request = ElectLeadersRequest::default()
+            .with_election_type(match kind {
+                ElectionType::Preferred => 0,
+                ElectionType::Unclean => 1,
+            })
+            .with_topic_partitions(topics)
+            .with_timeout_ms(server_timeout_ms());
+        self.cluster
+            .retry(async || {
+                let controller = self.controller_for::<ElectLeadersRequest>().await?;
+                let response = controller.call(&request).await?;
+                ClientError::check(response.error_code, None)?;
+                let mut results = BTreeMap::new();
+                for topic in &response.replica_election_results {
+                    for result in &topic.partition_result {
+                        let outcome =
+                            ClientError::check(result.error_code, result.error_message.as_deref());
+                        let tp = TopicPartition::new(topic.topic.as_str(), result.partition_id);
+                        results.insert(tp, settle(outcome)?);
+                    }
+                }
+                Ok(results)
+            })
+            .await
     }
 
     /// The log directories of a broker with the replicas in them, all or only those of `topics`

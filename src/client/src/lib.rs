@@ -26,7 +26,9 @@ mod versions;
 mod view;
 
 pub use address::{host_port, parse_bootstrap};
-pub use admin::{Admin, AlterOp, ConfigResource, ConfigSource, NewTopic, ResourceType};
+pub use admin::{
+    Admin, AlterOp, ConfigResource, ConfigSource, ElectionType, NewTopic, ResourceType,
+};
 pub use cluster::{Cluster, ClusterOptions, Topics};
 pub use connection::{Connection, ConnectionOptions};
 pub use consumer::{Consumer, ConsumerOptions, ConsumerRecord, Isolation};

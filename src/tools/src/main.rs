@@ -14,7 +14,9 @@ mod consumer_groups;
 mod delete_records;
 mod dump_log;
 mod get_offsets;
+mod leader_election;
 mod log_dirs;
+mod preferred_replica_election;
 mod table;
 mod topic_filter;
 mod topics;
@@ -70,6 +72,16 @@ const TOOLS: &[Tool] = &[
         name: "log-dirs",
         about: "describe the log directories of brokers",
         run: log_dirs::main,
+    },
+    Tool {
+        name: "leader-election",
+        about: "elect preferred or unclean leaders",
+        run: leader_election::main,
+    },
+    Tool {
+        name: "preferred-replica-election",
+        about: "elect preferred leaders, through ZooKeeper",
+        run: preferred_replica_election::main,
     },
     Tool {
         name: "dump-log",
