@@ -6,10 +6,12 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use ottla_metadata::BrokerId;
 use ottla_tests::{
-    Broker, BrokerKind, BrokerOptions, Client, Codec, Presence, create_topic, records_for, run_ok,
-    wait_for_znode, znode, zookeeper,
+    Broker, BrokerKind, BrokerOptions, Client, Codec, Presence, Process, create_topic, records_for,
+    run_ok, wait_for_znode, znode, zookeeper,
 };
+use ottla_zk::{Zk, ZkConfig};
 
 const LONG: &str = "30000";
 /// Far below the session time-out, far above what the watchdog takes.
@@ -162,4 +164,33 @@ fn it_can_be_turned_off() {
     // The successor on the same directory does it.
     broker.restart();
     assert!(broker.stop().success());
+}
+
+/// Not the watchdog's business: the broker itself cleans up when it is told to stop half-way.
+#[test]
+fn sigterm_during_the_start_leaves_nothing_behind() {
+    let chroot = zookeeper().fresh_chroot();
+    let home = tempfile::tempdir().expect("a temporary folder can be made");
+    let file = home.path().join("server.properties");
+    let text = format!(
+        "broker.id=0\nlisteners=PLAINTEXT://127.0.0.1:0\nlog.dirs={}\nzookeeper.connect={chroot}\n\
+         zookeeper.session.timeout.ms={LONG}\nottla.crash.watchdog.enable=false\n",
+        home.path().join("logs").display()
+    );
+    std::fs::write(&file, text).expect("writable");
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime can be made");
+    // A controller that says nothing has the broker wait, registered, for its first word.
+    let silent = runtime.block_on(async {
+        let zk = Zk::connect(ZkConfig::new(&chroot)).await.expect("connects");
+        zk.elect(BrokerId(9), 0).await.expect("elected");
+        zk
+    });
+    let mut command = std::process::Command::new(ottla_tests::binary("broker"));
+    command.arg(&file);
+    let mut process = Process::start("broker", command, &home.path().join("out"));
+    wait_for_znode(&chroot, REGISTRATION, Presence::There, SOON);
+    process.signal("TERM");
+    assert!(process.wait(SOON).success(), "{}", process.output());
+    assert_eq!(znode(&chroot, REGISTRATION), None);
+    drop(silent);
 }

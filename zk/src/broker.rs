@@ -88,7 +88,7 @@ impl Zk {
     ///
     /// # Errors
     /// [`RegisterError::IdTaken`] and [`RegisterError::EndpointTaken`] if another broker is in the
-    /// way; else ZooKeeper or the record of sessions failed.
+    /// way; else ZooKeeper failed.
     pub async fn register_broker(
         &self,
         id: BrokerId,
@@ -97,7 +97,7 @@ impl Zk {
         let session = self.live()?;
         self.refuse_taken_endpoints(id, registration).await?;
         let own = &self.inner.own;
-        own.add(session.id()).await.map_err(RegisterError::Record)?;
+        own.add(session.id()).await;
         let at = path::broker(id);
         let data = registration.encode();
         let mut old = None;

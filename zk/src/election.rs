@@ -2,7 +2,7 @@
 
 use ottla_metadata::{BrokerId, Millis};
 
-use crate::error::{Conflict, RegisterError, ZkError};
+use crate::error::{Conflict, ZkError};
 use crate::multi::Op;
 use crate::node::{Failure, Versioned, stopped};
 use crate::path;
@@ -69,14 +69,10 @@ impl Zk {
     /// win again and its earlier fence would be void.
     ///
     /// # Errors
-    /// ZooKeeper failed, a node is malformed, or the record of sessions could not be written.
-    pub async fn elect(&self, broker: BrokerId, now_ms: Millis) -> Result<Election, RegisterError> {
+    /// ZooKeeper failed, or a node is malformed.
+    pub async fn elect(&self, broker: BrokerId, now_ms: Millis) -> Result<Election, ZkError> {
         let session = self.live()?;
-        self.inner
-            .own
-            .add(session.id())
-            .await
-            .map_err(RegisterError::Record)?;
+        self.inner.own.add(session.id()).await;
         let registration = ControllerRegistration {
             broker,
             timestamp_ms: now_ms,
@@ -89,8 +85,7 @@ impl Zk {
             let epoch = self.epoch_or_create(&session).await?;
             let event = Some(WatchEvent::ControllerChanged);
             let raw = session.get(path::CONTROLLER, event).await?;
-            let holder = crate::node::decode::<ControllerRegistration>(path::CONTROLLER, raw)
-                .map_err(ZkError::from)?;
+            let holder = crate::node::decode::<ControllerRegistration>(path::CONTROLLER, raw)?;
             if let Some(holder) = &holder {
                 let owner = holder.stat.ephemeral_owner;
                 if owner == Some(session.id()) && tried == Some(epoch.value.0) {
@@ -104,12 +99,10 @@ impl Zk {
                 }
             }
             let Some(next) = epoch.value.0.checked_add(1) else {
-                return Err(RegisterError::Zk(ZkError::Malformed(
-                    crate::MalformedZnode {
-                        path: path::CONTROLLER_EPOCH.to_owned(),
-                        reason: "the epochs are used up".to_owned(),
-                    },
-                )));
+                return Err(ZkError::Malformed(crate::MalformedZnode {
+                    path: path::CONTROLLER_EPOCH.to_owned(),
+                    reason: "the epochs are used up".to_owned(),
+                }));
             };
             tried = Some(next);
             let ops = ballot(&registration, holder.as_ref(), next, epoch.stat.version);
@@ -125,14 +118,14 @@ impl Zk {
                 Err(failed) => match failed.failure {
                     // Somebody was faster, or we were and do not know it: look again.
                     Failure::Conflict(_) | Failure::Lost => {}
-                    other => return Err(stopped(other.of_write(path::CONTROLLER), ACTION).into()),
+                    other => return Err(stopped(other.of_write(path::CONTROLLER), ACTION)),
                 },
             }
         }
-        Err(RegisterError::Zk(ZkError::Contended {
+        Err(ZkError::Contended {
             path: path::CONTROLLER.to_owned(),
             action: ACTION,
-        }))
+        })
     }
 
     async fn epoch_or_create(

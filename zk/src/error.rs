@@ -1,7 +1,6 @@
 //! What can go wrong, by what the caller does about it.
 
 use std::fmt;
-use std::io;
 use std::time::Duration;
 
 use ottla_metadata::BrokerId;
@@ -188,9 +187,6 @@ pub enum RegisterError {
         /// Who has it.
         other: BrokerId,
     },
-    /// The record of our sessions could not be written.
-    #[error("the file with this broker's ZooKeeper session could not be written")]
-    Record(#[source] io::Error),
     /// ZooKeeper failed.
     #[error(transparent)]
     Zk(#[from] ZkError),

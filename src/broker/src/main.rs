@@ -12,13 +12,17 @@ mod start;
 mod watchdog;
 
 use std::path::PathBuf;
+use std::pin::pin;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context as _;
 use clap::Parser;
 use ottla_config::ServerConfig;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{error, info, warn};
+
+use crate::running::Running;
 
 /// Ottla, a message broker that speaks the Apache Kafka protocol and is coordinated by ZooKeeper.
 #[derive(Parser)]
@@ -84,12 +88,34 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
 async fn serve(config: ServerConfig) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
-    let mut broker = tokio::select! {
+    let in_sight = AtomicBool::new(false);
+    let mut starting = pin!(start::start(config, &in_sight));
+    let interrupted = tokio::select! {
         biased;
-        _ = terminate.recv() => return interrupted("SIGTERM"),
-        _ = interrupt.recv() => return interrupted("SIGINT"),
-        started = start::start(config) => started?,
+        _ = terminate.recv() => "SIGTERM",
+        _ = interrupt.recv() => "SIGINT",
+        started = &mut starting => return run_until_told(started?, terminate, interrupt).await,
     };
+    if in_sight.load(Ordering::Relaxed) {
+        // A second signal does not wait for it.
+        info!(
+            signal = interrupted,
+            "stopping as soon as the start is complete"
+        );
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+            started = &mut starting => return started?.stop().await,
+        }
+    }
+    anyhow::bail!("{interrupted} during the start")
+}
+
+async fn run_until_told(
+    mut broker: Running,
+    mut terminate: Signal,
+    mut interrupt: Signal,
+) -> anyhow::Result<()> {
     let name = tokio::select! {
         _ = terminate.recv() => "SIGTERM",
         _ = interrupt.recv() => "SIGINT",
@@ -101,8 +127,4 @@ async fn serve(config: ServerConfig) -> anyhow::Result<()> {
     };
     info!(signal = name, "stopping");
     broker.stop().await
-}
-
-fn interrupted(name: &str) -> anyhow::Result<()> {
-    anyhow::bail!("{name} during the start")
 }

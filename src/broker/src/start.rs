@@ -1,6 +1,7 @@
 //! The order of the start: what can refuse comes before what others can see.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, bail};
@@ -23,8 +24,9 @@ pub(crate) const SESSION_FILE: &str = "zookeeper-session";
 /// How long to wait for the controller's first word before serving without it.
 const IMAGE_BOUND: Duration = Duration::from_secs(5);
 
-/// Starts everything and answers when clients are served.
-pub(crate) async fn start(config: ServerConfig) -> anyhow::Result<Running> {
+/// Starts everything and answers when clients are served. Says when the logs are loaded: from there
+/// on it is short, and broken off it would leave open logs and a registration behind.
+pub(crate) async fn start(config: ServerConfig, in_sight: &AtomicBool) -> anyhow::Result<Running> {
     let began = Instant::now();
     let dirs = lock(&config).await?;
     let session_file = dirs.paths().first().map(|dir| dir.join(SESSION_FILE));
@@ -42,6 +44,7 @@ pub(crate) async fn start(config: ServerConfig) -> anyhow::Result<Running> {
     let in_force = configs.server().load_full();
     let logs = load_logs(&in_force, dirs, &configs).await?;
     let loaded = began.elapsed();
+    in_sight.store(true, Ordering::Relaxed);
     let (bootstrapped, kept) = ((broker, bootstrap), Arc::clone(&logs));
     match serve(&config, bootstrapped, configs, kept, watchdog).await {
         Ok(running) => {

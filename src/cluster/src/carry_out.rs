@@ -5,9 +5,10 @@ use std::sync::Arc;
 use ottla_controller::{Action, Fence, StoreOutcome, TermEvent, TopicNode};
 use ottla_metadata::TopicName;
 use ottla_zk::{FencedWrite, Sequence, Watch, ZkError};
+use tokio::time::Instant;
 
 use crate::convert::{self, TermOver, outcome};
-use crate::driver::Driver;
+use crate::driver::{Driver, RETRY_PAUSE};
 
 /// Why the term cannot go on.
 pub(crate) enum Stop {
@@ -102,6 +103,8 @@ impl Driver {
             Action::Resign => {
                 tracing::warn!("a younger controller has left traces: resigning");
                 self.resign().await;
+                // If the node is still there, its watch does not fire, and nobody would be elected.
+                self.retry_at = Some(Instant::now() + RETRY_PAUSE);
                 Ok(())
             }
         }

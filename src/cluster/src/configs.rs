@@ -11,8 +11,10 @@ use ottla_zk::znode::{ConfigEntity as ZkEntity, ConfigKind, EntityConfig};
 use ottla_zk::{Numbered, ReadOne, Sequence, SessionEvent, Watch, WatchEvent, Zk, ZkError};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use crate::convert::{chain, log_malformed};
+use crate::driver::RETRY_PAUSE;
 use crate::shared::Shared;
 use crate::{ConfigEntity, LocalReplicas};
 
@@ -156,8 +158,15 @@ impl Task {
         let mut sessions = self.shared.zk.session();
         let mut watches = self.shared.zk.watch_events();
         let mut generation = 0;
+        let mut reload_at = None;
         sessions.mark_changed();
         loop {
+            let reload = async {
+                match reload_at {
+                    Some(at) => tokio::time::sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
             // `changed`, `recv` and `next` lose nothing when dropped.
             let result = tokio::select! {
                 biased;
@@ -190,6 +199,10 @@ impl Task {
                     WatchEvent::ConfigChangesChanged => self.follow().await,
                     _ => Ok(()),
                 },
+                () = reload => {
+                    reload_at = None;
+                    self.reload().await
+                }
             };
             match result {
                 Err(ZkError::Closed) => return,
@@ -198,8 +211,10 @@ impl Task {
                 Err(error) => {
                     tracing::error!(
                         error = chain(&error),
-                        "dynamic configuration cannot be read"
+                        "dynamic configuration cannot be read; trying again"
                     );
+                    // A read that fails arms no watch.
+                    reload_at = Some(Instant::now() + RETRY_PAUSE);
                 }
             }
         }

@@ -80,8 +80,8 @@ impl Driver {
     }
 
     async fn elect(&mut self) -> Result<(), ZkError> {
-        match self.shared.zk.elect(self.shared.id(), now_ms()).await {
-            Ok(Election::Won(fence)) => {
+        match self.shared.zk.elect(self.shared.id(), now_ms()).await? {
+            Election::Won(fence) => {
                 let fence = Fence {
                     epoch: fence.epoch,
                     version: fence.zk_version,
@@ -89,22 +89,12 @@ impl Driver {
                 self.fence = Some(fence);
                 self.unclean = self.unclean_election();
                 self.step(Event::Elected(fence));
-                Ok(())
             }
-            Ok(Election::Lost { controller }) => {
+            Election::Lost { controller } => {
                 tracing::info!(%controller, "another broker is the controller");
-                Ok(())
-            }
-            Err(RegisterError::Zk(error)) => Err(error),
-            Err(error) => {
-                tracing::error!(
-                    error = chain(&error),
-                    "cannot stand for controller; trying again"
-                );
-                self.retry_at = Some(Instant::now() + RETRY_PAUSE);
-                Ok(())
             }
         }
+        Ok(())
     }
 
     /// `/controller` was created, changed or deleted: it is ours, or we are not the controller.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use ottla_zk::testing::{self, Proxy, ZooKeeperServer};
+use zookeeper_client::{Acl, AuthId, Permission};
 
 use super::fixture::*;
 use crate::*;
@@ -141,4 +142,37 @@ async fn lost_answers() {
         .await;
         broker.cluster.close().await;
     }
+}
+
+/// The watch on `/config/changes` is armed by reading it, so a read that is refused must be repeated.
+#[tokio::test]
+async fn a_refused_read_of_the_configuration_is_repeated() {
+    let connect = chroot();
+    let broker = start(&connect, 1).await;
+    broker.is_controller().await;
+    broker.create("t", 1).await.unwrap();
+    let zk = raw(&connect).await;
+    let notices = "/config/changes";
+    let blind = Permission::WRITE | Permission::CREATE | Permission::DELETE | Permission::ADMIN;
+    let blind = Acl::new(blind, AuthId::anyone());
+    zk.set_acl(notices, &[blind], None).await.unwrap();
+    let epoch = broker.cluster.broker_epoch();
+    testing::expire_session(&broker.cluster.shared.zk).await;
+    eventually("registered again", async || {
+        broker.cluster.broker_epoch() > epoch
+    })
+    .await;
+    // The new session has a configuration that cannot be read.
+    broker.is_controller().await;
+    broker.told.clear();
+    let all = Acl::new(Permission::ALL, AuthId::anyone());
+    zk.set_acl(notices, &[all], None).await.unwrap();
+    for value in ["1000", "2000"] {
+        let config = map(&[("retention.ms", value)]);
+        let entity = ConfigEntity::Topic("t".into());
+        broker.cluster.alter_configs(entity, config).await.unwrap();
+        broker.heard(r#"config Topic("t")"#).await;
+        broker.told.clear();
+    }
+    broker.cluster.close().await;
 }
