@@ -128,8 +128,8 @@ pub enum InvalidAssignment {
         /// Lists given.
         given: usize,
     },
-    /// A broker that this controller cannot command (see `Cluster::placeable`).
-    #[error("broker {0} is unknown, or this release cannot place replicas on it")]
+    /// A broker that is not alive.
+    #[error("broker {0} is not alive")]
     UnknownBroker(BrokerId),
 }
 

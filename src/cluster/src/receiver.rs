@@ -154,6 +154,7 @@ impl Receiver {
     }
 
     async fn update_metadata(&mut self, request: UpdateMetadata) {
+        self.shared.publish_placeable(request.brokers.iter());
         let (next, removed) = image::apply(&self.shared.image.load(), &request);
         let next = Arc::new(next);
         if **self.shared.image.load() == *next {

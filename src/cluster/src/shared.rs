@@ -21,7 +21,7 @@ pub(crate) struct Shared {
     pub(crate) image_version: watch::Sender<u64>,
     pub(crate) configs: Arc<ArcSwap<ConfigImage>>,
     pub(crate) configs_version: watch::Sender<u64>,
-    /// Brokers on which replicas may be placed.
+    /// Brokers that are alive, on which replicas may be placed.
     pub(crate) placeable: ArcSwap<Vec<Candidate>>,
     /// Counts topics whose znodes this controller has removed.
     pub(crate) removals: watch::Sender<u64>,

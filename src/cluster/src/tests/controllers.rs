@@ -38,6 +38,14 @@ async fn one_of_two_is_controller() {
         assert_eq!(image.controller, Some(BrokerId(1)));
         assert_eq!(image.brokers.len(), 2);
     }
+    // Whoever is asked for a topic that does not exist may create it, with replicas anywhere.
+    let auto = NewTopic {
+        replication_factor: 2,
+        ..NewTopic::named("auto")
+    };
+    let made = second.cluster.auto_create(auto).await.unwrap();
+    assert_eq!((made.partitions, made.replication_factor), (1, 2));
+    first.delete("auto").await.unwrap();
     first.delete("wide").await.unwrap();
     for broker in [&first, &second] {
         broker.heard("delete wide-0").await;
