@@ -8,7 +8,7 @@ use ottla_tests::faults::{FaultRun, Faults, Load, schedule};
 fn number(name: &str) -> Option<u64> {
     let text = std::env::var(name).ok().filter(|text| !text.is_empty())?;
     let number = text.parse();
-    Some(number.unwrap_or_else(|_| panic!("{name}={text} is not a number")))
+    Some(number.expect("a number"))
 }
 
 #[test]

@@ -18,6 +18,7 @@ mod network;
 mod paths;
 mod process;
 mod record;
+mod steady;
 mod topic;
 mod zookeeper;
 
@@ -30,6 +31,7 @@ pub use network::Network;
 pub use paths::{binary, clients_dir, repository};
 pub use process::{Process, run, run_ok};
 pub use record::{Record, records_for};
+pub use steady::Steady;
 pub use topic::{create_topic, end_offsets, topics_tool};
 pub use zookeeper::{
     Presence, children, own_zookeeper, wait_for_znode, znode, zookeeper, zookeeper_at,

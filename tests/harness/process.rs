@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
 /// A running child; killed when dropped. Its output goes to a file.
@@ -15,6 +15,19 @@ pub struct Process {
 impl Process {
     /// Starts `command` with both outputs appended to `log`.
     pub fn start(name: &str, mut command: Command, log: &Path) -> Process {
+        command.stdin(Stdio::null());
+        Process::spawn(name, command, log)
+    }
+
+    /// The same with an input to write to.
+    pub fn start_with_input(name: &str, mut command: Command, log: &Path) -> (Process, ChildStdin) {
+        command.stdin(Stdio::piped());
+        let mut process = Process::spawn(name, command, log);
+        let input = process.child.stdin.take();
+        (process, input.expect("it was asked for"))
+    }
+
+    fn spawn(name: &str, mut command: Command, log: &Path) -> Process {
         let file = File::options()
             .create(true)
             .append(true)
@@ -22,7 +35,6 @@ impl Process {
             .unwrap_or_else(|e| panic!("{}: {e}", log.display()));
         let second = file.try_clone().expect("a file handle can be cloned");
         let child = command
-            .stdin(Stdio::null())
             .stdout(file)
             .stderr(second)
             .spawn()

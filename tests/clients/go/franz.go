@@ -110,3 +110,23 @@ func franzGroup(stop context.Context, brokers, topic, name string, count int) {
 	}
 	client.CloseAllowingRebalance()
 }
+
+// franzSteady is idempotent, which is franz-go's default.
+func franzSteady(stop context.Context, brokers, topic string, partitions int32, writer string) {
+	client, err := kgo.NewClient(
+		kgo.SeedBrokers(strings.Split(brokers, ",")...),
+		kgo.ClientID("franz-go"),
+		kgo.RecordPartitioner(kgo.ManualPartitioner()),
+		// Its default is snappy, which not every reader has.
+		kgo.ProducerBatchCompression(kgo.NoCompression()),
+	)
+	fail(err)
+	steadily(stop, partitions, writer, func(number int, partition int32, value string) {
+		r := &kgo.Record{Topic: topic, Partition: partition, Value: []byte(value)}
+		client.Produce(context.Background(), r, func(r *kgo.Record, err error) {
+			answered(number, partition, r.Offset, err)
+		})
+	})
+	fail(client.Flush(context.Background()))
+	client.Close()
+}

@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"strconv"
 	"syscall"
+	"time"
 )
 
 // record is one line of the contract. Absent fields were not sent or cannot be told by the client.
@@ -24,7 +25,7 @@ type record struct {
 
 func main() {
 	if len(os.Args) < 5 {
-		fail(fmt.Errorf("usage: clients sarama:VERSION|franz produce BROKERS TOPIC FILE | consume BROKERS TOPIC PARTITION COUNT | group BROKERS TOPIC GROUP COUNT"))
+		fail(fmt.Errorf("usage: clients sarama:VERSION|franz produce BROKERS TOPIC FILE | consume BROKERS TOPIC PARTITION COUNT | group BROKERS TOPIC GROUP COUNT | steady BROKERS TOPIC PARTITIONS WRITER"))
 	}
 	client, verb, brokers, topic := os.Args[1], os.Args[2], os.Args[3], os.Args[4]
 	switch verb {
@@ -60,9 +61,39 @@ func main() {
 		} else {
 			saramaGroup(stop, client, brokers, topic, os.Args[5], count)
 		}
+	case "steady":
+		partitions, err := strconv.ParseInt(os.Args[5], 10, 32)
+		fail(err)
+		stop, _ := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+		if client == "franz" {
+			franzSteady(stop, brokers, topic, int32(partitions), os.Args[6])
+		} else {
+			saramaSteady(stop, client, brokers, topic, int32(partitions), os.Args[6])
+		}
 	default:
 		fail(fmt.Errorf("unknown verb %q", verb))
 	}
+}
+
+// steadily calls send every few milliseconds until it is told to stop.
+func steadily(stop context.Context, partitions int32, writer string, send func(number int, partition int32, value string)) {
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for number := 0; stop.Err() == nil; number++ {
+		partition := int32(number) % partitions
+		fmt.Printf("sent %d %d\n", number, partition)
+		send(number, partition, fmt.Sprintf("w%s:%d:", writer, number))
+		<-tick.C
+	}
+}
+
+// answered prints what became of a record.
+func answered(number int, partition int32, offset int64, err error) {
+	if err != nil {
+		fmt.Printf("failed %d %d %q\n", number, partition, err.Error())
+		return
+	}
+	fmt.Printf("acked %d %d %d\n", number, partition, offset)
 }
 
 func readRecords(path string) []record {

@@ -156,3 +156,37 @@ func saramaGroup(stop context.Context, client, brokers, topic, name string, coun
 	}
 	fail(group.Close())
 }
+
+// saramaSteady is idempotent where the version has it. It retries longer than sarama's default of
+// three times 100 ms, as whoever wants acks=all does.
+func saramaSteady(stop context.Context, client, brokers, topic string, partitions int32, writer string) {
+	config := saramaConfig(client)
+	config.Producer.RequiredAcks = sarama.WaitForAll
+	config.Producer.Partitioner = sarama.NewManualPartitioner
+	config.Producer.Return.Successes = true
+	config.Producer.Return.Errors = true
+	config.Producer.Retry.Max = 300
+	config.Net.MaxOpenRequests = 1
+	config.Producer.Idempotent = config.Version.IsAtLeast(sarama.V0_11_0_0)
+	producer, err := sarama.NewAsyncProducer(strings.Split(brokers, ","), config)
+	fail(err)
+	var answers sync.WaitGroup
+	answers.Add(2)
+	go func() {
+		defer answers.Done()
+		for m := range producer.Successes() {
+			answered(m.Metadata.(int), m.Partition, m.Offset, nil)
+		}
+	}()
+	go func() {
+		defer answers.Done()
+		for e := range producer.Errors() {
+			answered(e.Msg.Metadata.(int), e.Msg.Partition, -1, e.Err)
+		}
+	}()
+	steadily(stop, partitions, writer, func(number int, partition int32, value string) {
+		producer.Input() <- &sarama.ProducerMessage{Topic: topic, Partition: partition, Value: sarama.StringEncoder(value), Metadata: number}
+	})
+	producer.AsyncClose()
+	answers.Wait()
+}

@@ -39,6 +39,8 @@ public class Client {
             produce(args[1], args[2], Path.of(args[3]), args.length > 4 ? args[4] : "none");
         } else if (args[0].equals("group")) {
             group(args[1], args[2], args[3], Integer.parseInt(args[4]), args.length > 5 ? args[5] : "");
+        } else if (args[0].equals("steady")) {
+            steady(args[1], args[2], Integer.parseInt(args[3]), args[4]);
         } else {
             consume(args[1], args[2], Integer.parseInt(args[3]), Integer.parseInt(args[4]));
         }
@@ -72,6 +74,38 @@ public class Client {
             for (Future<?> future : waiting) {
                 future.get();
             }
+        }
+    }
+
+    /** Idempotent, which is the default. */
+    private static void steady(String brokers, String topic, int partitions, String writer) throws Exception {
+        Properties config = new Properties();
+        config.put("bootstrap.servers", brokers);
+        PrintStream out = new PrintStream(System.out, true, StandardCharsets.UTF_8);
+        AtomicBoolean stopped = new AtomicBoolean();
+        CountDownLatch ended = new CountDownLatch(1);
+        Runtime.getRuntime().addShutdownHook(new Thread(() -> {
+            stopped.set(true);
+            try {
+                ended.await(60, TimeUnit.SECONDS);
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+            }
+        }));
+        try (KafkaProducer<String, String> producer =
+                     new KafkaProducer<>(config, new StringSerializer(), new StringSerializer())) {
+            for (int n = 0; !stopped.get(); n++) {
+                int number = n;
+                int partition = n % partitions;
+                out.println("sent " + number + " " + partition);
+                producer.send(new ProducerRecord<>(topic, partition, null, "w" + writer + ":" + number + ":"),
+                        (metadata, error) -> out.println(error == null
+                                ? "acked " + number + " " + partition + " " + metadata.offset()
+                                : "failed " + number + " " + partition + " " + error));
+                Thread.sleep(5);
+            }
+        } finally {
+            ended.countDown();
         }
     }
 

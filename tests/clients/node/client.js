@@ -155,10 +155,34 @@ async function kafkajsGroup (groupId, count) {
   });
 }
 
+// One record at a time; what fails is not sent again, as the program that uses kafka-node decides.
+function kafkaNodeSteady (partitions, writer) {
+  const kafka = require('kafka-node');
+  const kafkaClient = new kafka.KafkaClient({ kafkaHost: brokers });
+  const producer = new kafka.Producer(kafkaClient, { requireAcks: -1, ackTimeoutMs: 2000 });
+  let stopped = false;
+  process.on('SIGTERM', () => { stopped = true; });
+  producer.on('error', error => console.error('kafka-node:', error));
+  producer.on('ready', async () => {
+    for (let number = 0; !stopped; number++) {
+      const partition = number % partitions;
+      console.log(`sent ${number} ${partition}`);
+      const payload = { topic, partition, messages: `w${writer}:${number}:` };
+      await new Promise(resolve => producer.send([payload], (error, answer) => {
+        if (error) console.log(`failed ${number} ${partition} ${JSON.stringify(String(error.message || error))}`);
+        else console.log(`acked ${number} ${partition} ${answer[topic][partition]}`);
+        setTimeout(resolve, error ? 100 : 5);
+      }));
+    }
+    process.exit(0);
+  });
+}
+
 if (client.startsWith('kafka-node') && verb === 'produce') kafkaNodeProduce(client === 'kafka-node-high-level', ...rest);
 else if (client === 'kafka-node' && verb === 'consume') kafkaNodeConsume(Number(rest[0]), Number(rest[1]));
 else if (client === 'kafkajs' && verb === 'produce') kafkajsProduce(...rest);
 else if (client === 'kafka-node' && verb === 'group') kafkaNodeGroup(rest[0], Number(rest[1]));
 else if (client === 'kafka-node-auto-commit' && verb === 'group') kafkaNodeAutoCommit(rest[0], Number(rest[1]));
 else if (client === 'kafkajs' && verb === 'group') kafkajsGroup(rest[0], Number(rest[1]));
+else if (client === 'kafka-node' && verb === 'steady') kafkaNodeSteady(Number(rest[0]), rest[1]);
 else fail(`no such client and verb: ${client} ${verb}`);

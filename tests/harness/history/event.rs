@@ -158,9 +158,14 @@ impl History {
     /// Adds what happened just now.
     pub fn add(&self, event: Event) {
         let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
-        // Under the lock, so that the list is in order of time.
         let at = self.start.elapsed();
         events.push((at, event));
+    }
+
+    /// Adds what happened at some time, as if it had been at the beginning.
+    pub fn add_at_start(&self, event: Event) {
+        let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        events.push((Duration::ZERO, event));
     }
 
     /// All so far.
