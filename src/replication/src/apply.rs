@@ -58,6 +58,7 @@ impl ReplicaManager {
             answers.push((partition, result));
         }
         self.registry.change(changes);
+        self.fetchers.wake();
         let applied = answers.iter().filter(|(_, result)| result.is_ok()).count();
         tracing::info!(applied, of = answers.len(), "leaderships applied");
         answers
@@ -123,7 +124,7 @@ impl ReplicaManager {
     }
 
     /// Changes the role. Nobody appends meanwhile, and whoever reads or waits looks again.
-    fn assign(&self, replica: &Replica, assignment: Assignment, live: &Live) {
+    fn assign(&self, replica: &Arc<Replica>, assignment: Assignment, live: &Live) {
         let Assignment {
             partition,
             controller_epoch,
@@ -161,6 +162,7 @@ impl ReplicaManager {
         state.readers.forget_unseen();
         drop(state);
         self.finish(replica, aftermath);
+        self.place(replica);
         tracing::debug!(%partition, ?leader, leader_epoch, log_end, "leadership applied");
     }
 
@@ -174,6 +176,7 @@ impl ReplicaManager {
         };
         let answers = stops.into_iter().map(stop).collect();
         self.registry.change(changes);
+        self.fetchers.wake();
         answers
     }
 
@@ -199,7 +202,7 @@ impl ReplicaManager {
         Ok(())
     }
 
-    fn stop_replica(&self, replica: &Replica, stop: &ReplicaStop) -> Result<(), ReplicaError> {
+    fn stop_replica(&self, replica: &Arc<Replica>, stop: &ReplicaStop) -> Result<(), ReplicaError> {
         let _no_appends = replica.leadership.write();
         let mut state = replica.state();
         if matches!(state.brain.role(), ottla_partition::Role::Offline) {
@@ -226,6 +229,7 @@ impl ReplicaManager {
         state.readers.disturb();
         drop(state);
         self.finish(replica, aftermath);
+        self.place(replica);
         Ok(())
     }
 }

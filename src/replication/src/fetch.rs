@@ -109,6 +109,13 @@ pub(crate) enum ReadBound {
     LastStable,
 }
 
+/// Which look at a fetch's partitions it is. What a follower says of itself counts once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Turn {
+    First,
+    Later,
+}
+
 /// One look at all partitions of a fetch.
 pub(crate) struct Look {
     pub(crate) results: FetchResults,
@@ -139,14 +146,14 @@ impl FetchSpec {
 impl ReplicaManager {
     /// Reads, now if there is enough to read, else when there is or `max_wait` has passed.
     pub fn fetch(self: &Arc<Self>, spec: FetchSpec) -> Completion<(FetchSpec, FetchResults)> {
-        let look = self.look(&spec);
+        let look = self.look(&spec, Turn::First);
         if spec.max_wait.is_zero() || spec.is_satisfied_by(&look) {
             return Completion::Ready((spec, look.results));
         }
         Completion::Pending(Box::pin(Arc::clone(self).wait_for_data(spec, look)))
     }
 
-    pub(crate) fn look(&self, spec: &FetchSpec) -> Look {
+    pub(crate) fn look(&self, spec: &FetchSpec, turn: Turn) -> Look {
         let count = spec.partitions.len();
         let mut look = Look {
             results: Vec::with_capacity(count),
@@ -156,7 +163,7 @@ impl ReplicaManager {
             bounds: Vec::with_capacity(count),
         };
         for partition in &spec.partitions {
-            let (result, bound) = match self.read(spec, partition, look.bytes) {
+            let (result, bound) = match self.read(spec, partition, look.bytes, turn) {
                 Ok(read) => (Ok(read.fetched), read.bound),
                 Err(error) => (Err(error), -1),
             };
@@ -185,6 +192,7 @@ impl ReplicaManager {
         spec: &FetchSpec,
         wanted: &FetchPartition,
         taken: usize,
+        turn: Turn,
     ) -> Result<Read, FetchError> {
         let replica = self.online(&wanted.topic, wanted.partition)?;
         if !wanted.topic_id.is_zero()
@@ -193,6 +201,9 @@ impl ReplicaManager {
         {
             return Err(PartitionError::InconsistentTopicId.into());
         }
+        // What a follower says of itself counts in the leadership that it said it to.
+        let is_follower = matches!(spec.origin, FetchOrigin::Follower(_));
+        let _leadership = is_follower.then(|| replica.leadership.read());
         let high_watermark = self.admit_reader(&replica, spec, wanted)?;
         let log = &replica.log;
         let fetched = FetchedPartition {
@@ -212,17 +223,22 @@ impl ReplicaManager {
         if let Err(FetchError::Read(ReadError::Storage(error))) = &read {
             self.storage_failed(&replica, error);
         }
-        let read = read?;
-        if let FetchOrigin::Follower(from) = spec.origin {
+        let mut read = read?;
+        // A follower that has to truncate is not where it says it is.
+        if let (FetchOrigin::Follower(from), Turn::First, None) =
+            (spec.origin, turn, read.fetched.diverging)
+        {
             let (at, log_start) = (wanted.fetch_offset, wanted.log_start_offset);
-            self.step(
-                &replica,
-                Event::FollowerFetched {
-                    from,
-                    at,
-                    log_start,
-                },
-            );
+            let event = Event::FollowerFetched {
+                from,
+                at,
+                log_start,
+            };
+            let mut state = replica.state();
+            let aftermath = replica.step(&mut state, self.now(), event);
+            read.fetched.high_watermark = state.brain.high_watermark();
+            drop(state);
+            self.finish(&replica, aftermath);
         }
         Ok(read)
     }

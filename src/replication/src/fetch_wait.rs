@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use crate::fetch::{FetchPartition, FetchResults, FetchSpec, Look, ReadBound};
+use crate::fetch::{FetchPartition, FetchResults, FetchSpec, Look, ReadBound, Turn};
 use crate::manager::ReplicaManager;
 use crate::readers::FetchWake;
 use crate::replica::Replica;
@@ -24,7 +24,7 @@ impl ReplicaManager {
                 .await
                 .is_err();
             drop(places);
-            look = self.look(&spec);
+            look = self.look(&spec, Turn::Later);
             if timed_out || wake.has_enough() || spec.is_satisfied_by(&look) {
                 return (spec, look.results);
             }

@@ -16,6 +16,7 @@ mod delete_records;
 mod error;
 mod fetch;
 mod fetch_wait;
+mod fetcher;
 mod flush;
 mod manager;
 mod offsets;

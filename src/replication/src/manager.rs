@@ -1,7 +1,7 @@
 //! The broker's replicas as a whole: what they share, and the tasks that keep them going.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
@@ -17,6 +17,7 @@ use tokio::sync::Notify;
 
 use crate::convert::{log_config, millis, record_rules};
 use crate::error::PartitionError;
+use crate::fetcher::Fetchers;
 use crate::registry::{Hosted, Registry};
 use crate::replica::{Aftermath, Cut, Replica};
 use crate::settings::Settings;
@@ -76,6 +77,8 @@ pub struct ReplicaManager {
     pub(crate) configs: Arc<dyn TopicConfigs>,
     pub(crate) settings: Settings,
     pub(crate) registry: Registry,
+    pub(crate) fetchers: Fetchers,
+    me: Weak<ReplicaManager>,
     isr_store: Option<Arc<dyn IsrStore>>,
     runtime: Handle,
     started: Instant,
@@ -107,13 +110,15 @@ impl ReplicaManager {
     /// A manager without partitions: the controller names them. Must be called within the tokio
     /// runtime whose blocking pool is to be used.
     pub fn new(options: Options) -> Arc<ReplicaManager> {
-        Arc::new(ReplicaManager {
+        Arc::new_cyclic(|me| ReplicaManager {
             broker: options.broker,
             logs: options.logs,
             image: options.image,
             configs: options.configs,
             settings: options.settings,
             registry: Registry::default(),
+            fetchers: Fetchers::default(),
+            me: Weak::clone(me),
             isr_store: options.isr_store,
             runtime: Handle::current(),
             started: Instant::now(),
@@ -272,6 +277,22 @@ impl ReplicaManager {
         }
     }
 
+    /// Fetches no more from other brokers: the logs are about to be closed.
+    pub fn stop_following(&self) {
+        self.fetchers.stop();
+    }
+
+    /// Has the right fetcher look after the replica, as its brain now says.
+    pub(crate) fn place(&self, replica: &Arc<Replica>) {
+        let leader = replica
+            .state()
+            .brain
+            .follower()
+            .and_then(|follower| follower.leader);
+        let connections = self.settings.following.fetchers;
+        self.fetchers.place(&self.me, replica, leader, connections);
+    }
+
     pub(crate) fn runtime(&self) -> &Handle {
         &self.runtime
     }
@@ -409,6 +430,7 @@ impl ReplicaManager {
                 self.take_offline(&replica);
             }
         }
+        self.fetchers.wake();
         self.look_for_dirs();
     }
 
@@ -418,7 +440,7 @@ impl ReplicaManager {
         }
     }
 
-    fn take_offline(&self, replica: &Replica) {
+    fn take_offline(&self, replica: &Arc<Replica>) {
         let mut state = replica.state();
         if matches!(state.brain.role(), ottla_partition::Role::Offline) {
             return;
@@ -428,6 +450,7 @@ impl ReplicaManager {
         drop(state);
         tracing::error!(partition = %replica.partition, "replica is offline: its log directory failed");
         self.finish(replica, aftermath);
+        self.place(replica);
     }
 }
 

@@ -1,0 +1,236 @@
+//! What a leader's answer does to a replica here: records are appended as they came, and the brain
+//! hears of it.
+//!
+//! `leadership` is held for reading from the question whether the answer still counts to the
+//! brain's step, so that the role stays what it is in between.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use ottla_log::{AppendError, Appended};
+use ottla_metadata::{LeaderEpoch, Offset};
+use ottla_partition::{EpochEnd, Event, LeaderAnswer};
+use ottla_protocol::ErrorCode;
+
+use super::session::Wanted;
+use crate::manager::{ReplicaManager, wall_clock};
+use crate::replica::Replica;
+
+/// A partition's part of the answer to a fetch.
+#[derive(Debug)]
+pub(super) enum Fetched {
+    /// No error; the records may be empty.
+    Records {
+        records: Bytes,
+        high_watermark: Offset,
+        log_start: Offset,
+    },
+    /// The histories part.
+    Diverging(EpochEnd),
+    /// An error code.
+    Error(i16),
+}
+
+/// Records that were appended, and count when they have reached the disk (`flush.messages`).
+pub(super) struct Unflushed {
+    replica: Arc<Replica>,
+    leader_epoch: LeaderEpoch,
+    up_to: Offset,
+    answer: LeaderAnswer,
+}
+
+impl ReplicaManager {
+    /// Takes a part of a fetch's answer in. A divergence cuts the log, so that it may block.
+    pub(super) fn fetched(
+        self: &Arc<Self>,
+        replica: &Arc<Replica>,
+        asked: Wanted,
+        fetched: Fetched,
+    ) -> Option<Unflushed> {
+        let _leadership = replica.leadership.read();
+        if !replica
+            .state()
+            .brain
+            .expects_records(asked.leader_epoch, asked.at)
+        {
+            return None;
+        }
+        let at = asked.at;
+        let answer = match fetched {
+            Fetched::Records {
+                records,
+                high_watermark,
+                log_start,
+            } => {
+                let appended = self.append_records(replica, at, records);
+                let answer = match &appended {
+                    Ok(_) => LeaderAnswer::Records {
+                        at,
+                        log_end: replica.log.log_end_offset(),
+                        latest_epoch: replica.log.latest_epoch(),
+                        leader_high_watermark: high_watermark,
+                        leader_log_start: log_start,
+                    },
+                    Err(()) => LeaderAnswer::Failed,
+                };
+                if let Ok(Some(up_to)) = appended {
+                    return Some(Unflushed {
+                        replica: Arc::clone(replica),
+                        leader_epoch: asked.leader_epoch,
+                        up_to,
+                        answer,
+                    });
+                }
+                answer
+            }
+            Fetched::Diverging(leader) => LeaderAnswer::Diverging {
+                at,
+                leader,
+                local: local_end(replica, leader),
+            },
+            Fetched::Error(code) => refusal(replica, code, at),
+        };
+        self.leader_answered(replica, asked.leader_epoch, answer);
+        None
+    }
+
+    /// Has what was appended reach the disk, then lets it count. Blocks.
+    pub(super) fn flush_fetched(&self, unflushed: Vec<Unflushed>) {
+        for Unflushed {
+            replica,
+            leader_epoch,
+            up_to,
+            answer,
+        } in unflushed
+        {
+            if let Err(error) = replica.log.flush_to(up_to) {
+                self.storage_failed(&replica, &error);
+                continue;
+            }
+            let _leadership = replica.leadership.read();
+            self.leader_answered(&replica, leader_epoch, answer);
+        }
+    }
+
+    /// Takes the answer to a question for the end of an epoch in. Cuts the log, so it may block.
+    pub(super) fn epoch_end_answered(
+        &self,
+        replica: &Replica,
+        leader_epoch: LeaderEpoch,
+        answer: Result<EpochEnd, i16>,
+    ) {
+        let _leadership = replica.leadership.read();
+        let answer = match answer {
+            Ok(leader) => LeaderAnswer::EpochEnd {
+                leader,
+                local: local_end(replica, leader),
+            },
+            Err(code) => refusal(replica, code, -1),
+        };
+        self.leader_answered(replica, leader_epoch, answer);
+    }
+
+    /// Takes both ends of the leader's log in. Cuts the log, so it may block.
+    pub(super) fn leader_offsets_answered(
+        &self,
+        replica: &Replica,
+        leader_epoch: LeaderEpoch,
+        answer: Result<(Offset, Offset), i16>,
+    ) {
+        let _leadership = replica.leadership.read();
+        let answer = match answer {
+            Ok((start, end)) => LeaderAnswer::Offsets {
+                start,
+                end,
+                latest_epoch: replica.log.latest_epoch(),
+            },
+            Err(code) => refusal(replica, code, -1),
+        };
+        self.leader_answered(replica, leader_epoch, answer);
+    }
+
+    /// The leader could not be asked.
+    pub(super) fn leader_failed(&self, replica: &Replica, leader_epoch: LeaderEpoch) {
+        self.leader_answered(replica, leader_epoch, LeaderAnswer::Failed);
+    }
+
+    fn leader_answered(&self, replica: &Replica, leader_epoch: LeaderEpoch, answer: LeaderAnswer) {
+        let answered = Event::LeaderAnswered {
+            leader_epoch,
+            answer,
+        };
+        self.step(replica, answered);
+    }
+
+    /// Appends what the leader sent. Answers up to where it must be flushed before it counts.
+    fn append_records(
+        &self,
+        replica: &Replica,
+        at: Offset,
+        records: Bytes,
+    ) -> Result<Option<Offset>, ()> {
+        if records.is_empty() {
+            return Ok(None);
+        }
+        let size = u64::try_from(records.len()).unwrap_or(u64::MAX);
+        let appended = match append(replica, at, records) {
+            Ok(Some(appended)) => appended,
+            // Before version 3 a batch that is larger than the limit comes cut.
+            Ok(None) => {
+                tracing::error!(
+                    partition = %replica.partition, at,
+                    "a batch is larger than replica.fetch.max.bytes: replication stands still"
+                );
+                return Err(());
+            }
+            Err(error) => {
+                tracing::error!(partition = %replica.partition, at, %error, "cannot append what the leader sent");
+                if let AppendError::Storage(error) = &error {
+                    self.storage_failed(replica, error);
+                }
+                return Err(());
+            }
+        };
+        replica.state().readers.appended(appended.next_offset, size);
+        Ok(appended.needs_flush_to)
+    }
+}
+
+/// An empty log may have to begin with a batch that holds the leader's log start offset in its
+/// middle: it then starts where the batch does (`UnexpectedAppendOffsetException`).
+fn append(replica: &Replica, at: Offset, records: Bytes) -> Result<Option<Appended>, AppendError> {
+    let log = &replica.log;
+    match log.append_as_follower(records.clone(), wall_clock()) {
+        Err(AppendError::UnexpectedOffset { first, .. })
+            if log.log_start_offset() == at
+                && log.log_end_offset() == at
+                && straddles(&records, at) =>
+        {
+            log.truncate_fully_and_start_at(first)?;
+            log.append_as_follower(records, wall_clock())
+        }
+        appended => appended,
+    }
+}
+
+fn straddles(records: &Bytes, at: Offset) -> bool {
+    let first = ottla_records::batches(records).next();
+    let header = first.and_then(|batch| ottla_records::verify(batch.ok()?).ok());
+    header.is_some_and(|header| header.last_offset() >= at)
+}
+
+fn local_end(replica: &Replica, leader: EpochEnd) -> EpochEnd {
+    let (epoch, end_offset) = replica.log.epoch_end_offset(leader.epoch);
+    EpochEnd { epoch, end_offset }
+}
+
+fn refusal(replica: &Replica, code: i16, at: Offset) -> LeaderAnswer {
+    let known = ErrorCode::from_code(code);
+    let name = known.map_or("an unknown error", ErrorCode::name);
+    tracing::info!(partition = %replica.partition, code, name, "the leader refused a follower's request");
+    match known {
+        Some(ErrorCode::FencedLeaderEpoch) => LeaderAnswer::Fenced,
+        Some(ErrorCode::OffsetOutOfRange) if at >= 0 => LeaderAnswer::OutOfRange { at },
+        _ => LeaderAnswer::Failed,
+    }
+}
