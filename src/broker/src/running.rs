@@ -8,6 +8,7 @@ use ottla_cluster::Cluster;
 use ottla_coordinator::Coordinator;
 use ottla_log::LogManager;
 use ottla_network::Network;
+use ottla_replication::ReplicaManager;
 use tokio::task::JoinHandle;
 use tracing::{error, info, warn};
 
@@ -25,6 +26,7 @@ pub(crate) struct Running {
     pub(crate) housekeeping: JoinHandle<()>,
     pub(crate) coordinator: Arc<Coordinator>,
     pub(crate) cluster: Cluster,
+    pub(crate) replicas: Arc<ReplicaManager>,
     pub(crate) logs: Arc<LogManager>,
     pub(crate) watchdog: Option<Watchdog>,
 }
@@ -48,6 +50,7 @@ impl Running {
         self.housekeeping.abort();
         // From here on no controller touches the logs.
         self.cluster.stop().await;
+        self.replicas.stop_following();
         let logs = self.logs;
         let closed = tokio::task::spawn_blocking(move || logs.shutdown(wall_clock())).await;
         if tokio::time::timeout(LEAVE_BOUND, self.cluster.close())

@@ -130,6 +130,7 @@ async fn serve(
         housekeeping,
         coordinator,
         cluster,
+        replicas,
         logs,
         watchdog,
     })

@@ -39,20 +39,25 @@ use crate::{Configs, Context, Server, group_settings};
 
 /// A broker, id 0, on listener `PLAINTEXT`, with a second broker that other listeners reach.
 pub(crate) struct TestBroker {
-    pub(crate) server: Server,
+    pub(crate) server: Arc<Server>,
     pub(crate) cluster: Arc<FakeCluster>,
-    _dir: tempfile::TempDir,
+    pub(crate) dir: tempfile::TempDir,
 }
 
 impl TestBroker {
     /// A broker whose file has these settings besides the directory.
     pub(crate) fn new(settings: &[(&str, &str)]) -> TestBroker {
+        TestBroker::numbered(0, settings)
+    }
+
+    /// The broker of this id.
+    pub(crate) fn numbered(id: i32, settings: &[(&str, &str)]) -> TestBroker {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let path = dir.path().join("logs").to_string_lossy().into_owned();
         let fixed = [("zookeeper.connect", "none:1"), ("log.dirs", path.as_str())];
         let (file, _) = ServerConfig::from_settings(fixed.iter().chain(settings).copied())
             .expect("good settings");
-        let broker = BrokerId(0);
+        let broker = BrokerId(id);
         let cluster = Arc::new(FakeCluster::new());
         let configs = Configs::new(broker, file.clone(), cluster.configs());
         *cluster.live.lock() = Some(Arc::clone(&configs));
@@ -78,9 +83,9 @@ impl TestBroker {
         let server = Server::new(context);
         server.open();
         TestBroker {
-            server,
+            server: Arc::new(server),
             cluster,
-            _dir: dir,
+            dir,
         }
     }
 

@@ -10,6 +10,7 @@ mod metadata;
 mod offsets;
 mod produce;
 mod producer_ids;
+mod replication;
 mod topics;
 
 use bytes::Bytes;
