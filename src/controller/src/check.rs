@@ -1,5 +1,7 @@
 //! The invariants of the controller: what no event may break.
 
+use std::collections::BTreeSet;
+
 use crate::context::{Context, Partition, Pending, Topic};
 use crate::controller::Active;
 use crate::elections::Election;
@@ -45,6 +47,11 @@ fn check_partition(active: &Active, topic: &Topic, partition: &Partition, name: 
             .all(|id| partition.replicas.contains_key(id)),
         "{name}: a replica without a state"
     );
+    assert!(
+        partition.replicas.keys().all(|id| assigned.contains(id)),
+        "{name}: a state without a replica"
+    );
+    check_reassignment(topic, partition, name);
     if let Pending::Storing(write) = &partition.pending {
         let state = &write.state;
         assert_eq!(
@@ -62,7 +69,7 @@ fn check_partition(active: &Active, topic: &Topic, partition: &Partition, name: 
         if let Some(leader) = state.leader {
             assert!(state.isr.contains(&leader), "{name}: a leader out of sync");
             assert!(
-                assigned.contains(&leader),
+                assigned.contains(&leader) || partition.leaving.contains(&leader),
                 "{name}: a leader that is no replica"
             );
         }
@@ -121,6 +128,19 @@ fn check_partition(active: &Active, topic: &Topic, partition: &Partition, name: 
             !(partition.announce || partition.renew) || new,
             "{name}: settled, but not announced"
         );
+        assert!(
+            !partition.renew || new,
+            "{name}: settled, but replicas were not told what changed"
+        );
+        let in_sync = partition.leadership.as_ref().map(|node| &node.state.isr);
+        assert!(
+            partition
+                .leaving
+                .iter()
+                .all(|id| in_sync.is_some_and(|isr| isr.contains(id))),
+            "{name}: settled, but {:?} were not dismissed",
+            partition.leaving
+        );
     }
     let deleting = |state: &ReplicaState| {
         matches!(
@@ -140,6 +160,37 @@ fn check_partition(active: &Active, topic: &Topic, partition: &Partition, name: 
         "{name}: {:?}",
         partition.state
     );
+}
+
+fn check_reassignment(topic: &Topic, partition: &Partition, name: &str) {
+    assert!(
+        partition
+            .leaving
+            .iter()
+            .all(|id| !partition.replicas.contains_key(id)),
+        "{name}: a replica that stays and leaves"
+    );
+    if topic.is_gone() {
+        assert!(
+            !topic.is_reassigning() && partition.leaving.is_empty(),
+            "{name}: deleted while it is being reassigned"
+        );
+    }
+    if partition.completing {
+        let Pending::Storing(write) = &partition.pending else {
+            panic!("{name}: ends a reassignment without a write");
+        };
+        let target: BTreeSet<_> = partition.assignment.target().into_iter().collect();
+        let in_sync: BTreeSet<_> = write.state.isr.iter().copied().collect();
+        assert_eq!(
+            in_sync, target,
+            "{name}: ends a reassignment, but not with the targets in sync"
+        );
+        assert!(
+            partition.assignment.is_reassigning() && partition.rewrite.is_none(),
+            "{name}: ends a reassignment that is not under way"
+        );
+    }
 }
 
 fn check_deletion(context: &Context, topic: &Topic, name: &str) {

@@ -25,6 +25,8 @@ pub(crate) struct Context {
     pub(crate) marked: BTreeSet<TopicName>,
     /// Where unclean election is allowed.
     pub(crate) unclean: UncleanElection,
+    /// What `/admin/reassign_partitions` asks for, as far as it is not dropped yet.
+    pub(crate) requested: BTreeMap<TopicPartition, Vec<BrokerId>>,
 }
 
 /// A topic.
@@ -77,10 +79,18 @@ pub(crate) struct Partition {
     pub(crate) announce: bool,
     /// Whether somebody asked for the preferred leader.
     pub(crate) prefer: bool,
-    /// Whether the leader needs a new leadership, since it cannot go on with the one that it knows.
+    /// Whether a new leader epoch is needed: so that replicas take over what has changed, or because
+    /// the leader cannot go on with the one that it knows.
     pub(crate) renew: bool,
     /// Whether somebody asked for any leader, unclean if need be.
     pub(crate) force: bool,
+    /// What the topic node shall say of this partition and does not say yet: the begin of a
+    /// reassignment, or the end, when it is what `assignment` says already.
+    pub(crate) rewrite: Option<Assignment>,
+    /// Whether the write under way ends the reassignment: only its targets lead and are in sync.
+    pub(crate) completing: bool,
+    /// Former replicas whose logs must go, once they are not in sync any more.
+    pub(crate) leaving: BTreeSet<BrokerId>,
 }
 
 /// What a partition waits for. Nothing is decided about it meanwhile.
@@ -120,6 +130,9 @@ impl Partition {
             prefer: false,
             renew: false,
             force: false,
+            rewrite: None,
+            completing: false,
+            leaving: BTreeSet::new(),
         }
     }
 
@@ -141,6 +154,16 @@ impl Partition {
     pub(crate) fn learn(&mut self, node: StateNode) {
         self.leadership = Some(node);
         self.missing = false;
+    }
+
+    /// What the topic node says or shall say.
+    pub(crate) fn wanted(&self) -> &Assignment {
+        self.rewrite.as_ref().unwrap_or(&self.assignment)
+    }
+
+    /// Whether a reassignment is under way or about to be.
+    pub(crate) fn is_reassigning(&self) -> bool {
+        self.assignment.is_reassigning() || self.rewrite.is_some()
     }
 
     /// The leader, if there is one.
@@ -187,10 +210,15 @@ impl Topic {
             partitions: self
                 .partitions
                 .iter()
-                .map(|(number, partition)| (*number, partition.assignment.clone()))
+                .map(|(number, partition)| (*number, partition.wanted().clone()))
                 .collect(),
             version: self.version,
         }
+    }
+
+    /// Whether a reassignment is under way; deletion waits for its end.
+    pub(crate) fn is_reassigning(&self) -> bool {
+        self.partitions.values().any(Partition::is_reassigning)
     }
 
     /// Whether brokers were told that the topic is gone.

@@ -1,6 +1,6 @@
 //! The brain: one event in, actions out.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ottla_metadata::{BrokerId, TopicName, TopicPartition};
 
@@ -8,9 +8,10 @@ use crate::alterations::Altering;
 use crate::batch::Batch;
 use crate::context::{Context, Pending};
 use crate::elections::Election;
+use crate::reassignment::Reassigning;
 use crate::{
-    Action, AlterationRefused, ElectionRefused, Event, Fence, Loaded, Read, ShutdownRefused,
-    StateNode, StateWrite, StoreOutcome, TermEvent, WaiterId,
+    Action, AlterationRefused, ElectionRefused, Event, Fence, Loaded, NotController, Read,
+    ShutdownRefused, StateNode, StateWrite, StoreOutcome, TermEvent, WaiterId,
 };
 
 /// What the controller needs to know of the broker's configuration.
@@ -60,6 +61,8 @@ pub(crate) struct Active {
     pub(crate) alterations: Vec<Altering>,
     /// Elections that were asked for.
     pub(crate) elections: Vec<Election>,
+    /// Reassignments that were asked for and are not stored yet.
+    pub(crate) reassignments: Vec<Reassigning>,
     /// Set when a younger controller has left traces.
     pub(crate) overtaken: bool,
 }
@@ -77,6 +80,12 @@ pub(crate) struct Step {
     pub(crate) writes: Vec<StateWrite>,
     /// State nodes to read.
     pub(crate) read_states: BTreeSet<TopicPartition>,
+    /// State nodes to read and to watch.
+    pub(crate) watch_states: BTreeSet<TopicPartition>,
+    /// Topics whose nodes may have to be rewritten.
+    pub(crate) rewrites: BTreeSet<TopicName>,
+    /// Entries of `/admin/reassign_partitions` that have served.
+    pub(crate) drops: BTreeMap<TopicPartition, Vec<BrokerId>>,
     /// Topic nodes to read.
     pub(crate) read_topics: BTreeSet<TopicName>,
     /// Everything else, in order.
@@ -157,6 +166,12 @@ impl Controller {
                     let answers = partitions.into_iter().map(refused).collect();
                     vec![Action::AnswerElection(waiter, answers)]
                 }
+                (_, TermEvent::Reassign { waiter, .. }) => {
+                    vec![Action::AnswerReassignment(waiter, Err(NotController))]
+                }
+                (_, TermEvent::ListReassignments { waiter, .. }) => {
+                    vec![Action::AnswerListing(waiter, Err(NotController))]
+                }
                 // Older than the context that is being loaded, or of another term.
                 _ => Vec::new(),
             },
@@ -179,7 +194,13 @@ impl Controller {
                     Action::AnswerAlteration(altering.waiter, refused)
                 });
                 let elections = active.elections.iter().filter_map(Election::abandoned);
-                shutdowns.chain(alterations).chain(elections).collect()
+                let reassignments = active.reassignments.iter();
+                let reassignments = reassignments.filter_map(Reassigning::abandoned);
+                shutdowns
+                    .chain(alterations)
+                    .chain(elections)
+                    .chain(reassignments)
+                    .collect()
             }
             Role::Standby | Role::Loading(_) => Vec::new(),
         }
@@ -223,6 +244,7 @@ impl Active {
             shutdowns: Vec::new(),
             alterations: Vec::new(),
             elections: Vec::new(),
+            reassignments: Vec::new(),
             overtaken: false,
         };
         let mut step = Step::default();
@@ -235,6 +257,7 @@ impl Active {
         for (tp, read) in loaded.states {
             active.state_loaded(&tp, read);
         }
+        active.resume_reassignments(&mut step);
         active.deletions_listed(&mut step, loaded.deletions);
         let actions = active.finish(step);
         (active, actions)
@@ -296,6 +319,11 @@ impl Active {
                 partitions,
             } => self.elect_leaders(waiter, kind, partitions),
             TermEvent::BalanceLeaders { percentage } => self.balance_leaders(percentage),
+            TermEvent::Reassign { waiter, partitions } => self.reassign(waiter, partitions),
+            TermEvent::ListReassignments { waiter, partitions } => {
+                self.list_reassignments(&mut step, waiter, partitions);
+            }
+            TermEvent::ReassignmentsRead(entries) => self.reassignments_read(entries),
             TermEvent::ControlledShutdown {
                 waiter,
                 broker,
@@ -308,6 +336,7 @@ impl Active {
     /// Looks at everything that the event touched, then puts the actions in order: requests speak
     /// of what is stored, so they go before the new writes.
     fn finish(&mut self, mut step: Step) -> Vec<Action> {
+        self.advance_reassignments(&mut step);
         self.attend_dirty(&mut step);
         while self.advance_elections(&mut step) {
             self.attend_dirty(&mut step);
@@ -315,6 +344,9 @@ impl Active {
         // The controller's own decisions go first; what leaders want may call for more of them.
         self.attend_alterations(&mut step);
         self.attend_dirty(&mut step);
+        while let Some(topic) = step.rewrites.pop_first() {
+            self.store_rewrites(&mut step, &topic);
+        }
         self.answer_shutdowns(&mut step);
 
         let mut actions = Vec::new();
@@ -325,6 +357,12 @@ impl Active {
         }
         if !step.read_states.is_empty() {
             actions.push(Action::ReadStates(step.read_states.into_iter().collect()));
+        }
+        if !step.watch_states.is_empty() {
+            actions.push(Action::WatchStates(step.watch_states.into_iter().collect()));
+        }
+        if !step.drops.is_empty() {
+            actions.push(Action::DropReassignments(self.fence, step.drops));
         }
         if !step.read_topics.is_empty() {
             actions.push(Action::ReadTopics(step.read_topics.into_iter().collect()));
@@ -360,14 +398,22 @@ impl Active {
                     // A leader that changed its in-sync replicas knows; replicas need not hear.
                     partition.announce |= decided;
                     partition.renew &= !decided;
+                    if partition.completing {
+                        partition.complete();
+                        step.rewrites.insert(tp.topic.clone());
+                    }
                     step.batch.update(&tp);
                     step.dirty.insert(tp);
                 }
                 StoreOutcome::Conflict | StoreOutcome::Unknown => {
+                    partition.completing = false;
                     partition.pending = Pending::Reading;
                     step.read_states.insert(tp);
                 }
-                StoreOutcome::Refused => partition.pending = Pending::Stuck,
+                StoreOutcome::Refused => {
+                    partition.completing = false;
+                    partition.pending = Pending::Stuck;
+                }
             }
         }
     }

@@ -58,6 +58,7 @@ impl Active {
         };
         if deletion.removing
             || topic.storing.is_some()
+            || topic.is_reassigning()
             || topic.partitions.values().any(Partition::is_writing)
         {
             return;
@@ -119,6 +120,11 @@ impl Active {
             // A broker that is registered can be told, whatever led to its being shunned.
             partition.shunned.clear();
             partition.pending = Pending::Nothing;
+            partition.renew = false;
+            let tp = TopicPartition::new(Arc::clone(name), *number);
+            for id in std::mem::take(&mut partition.leaving) {
+                step.batch.delete(id, &tp);
+            }
             step.batch
                 .forget(TopicPartition::new(Arc::clone(name), *number), id);
         }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use ottla_metadata::{BrokerId, BrokerInfo, TopicId, TopicName, TopicPartition};
 
 use crate::{
-    AlterationAnswer, AlterationRefused, IsrAlteration, LeaderIsr, ReplicaAnswers, Request,
-    RequestRefused, StateNode, TopicNode,
+    AlterationAnswer, AlterationRefused, Assignment, IsrAlteration, LeaderIsr, NotController,
+    ReassignmentAnswers, ReplicaAnswers, Request, RequestRefused, StateNode, TopicNode,
 };
 
 /// Something that happened.
@@ -92,6 +92,22 @@ pub enum TermEvent {
         /// `leader.imbalance.per.broker.percentage`.
         percentage: i32,
     },
+    /// A request wants partitions moved to other replicas (KIP-455); `None` cancels.
+    Reassign {
+        /// Names the waiting request in the [`Action::AnswerReassignment`].
+        waiter: WaiterId,
+        /// The replicas that each partition shall have.
+        partitions: BTreeMap<TopicPartition, Option<Vec<BrokerId>>>,
+    },
+    /// A request wants to know the reassignments under way.
+    ListReassignments {
+        /// Names the waiting request in the [`Action::AnswerListing`].
+        waiter: WaiterId,
+        /// Of which partitions, or of all.
+        partitions: Option<BTreeSet<TopicPartition>>,
+    },
+    /// What `/admin/reassign_partitions` says now; nothing if it is not there.
+    ReassignmentsRead(BTreeMap<TopicPartition, Vec<BrokerId>>),
     /// A broker wants to leave in good order.
     ControlledShutdown {
         /// Names the waiting request in the [`Action::AnswerShutdown`].
@@ -243,6 +259,19 @@ pub enum Action {
     RemovePreferredElection(Fence),
     /// Answer an ElectLeaders request.
     AnswerElection(WaiterId, ElectionAnswers),
+    /// Take these entries out of `/admin/reassign_partitions`, where they are as they are here, and
+    /// delete it with its last one; answer with [`TermEvent::ReassignmentsRead`].
+    DropReassignments(Fence, BTreeMap<TopicPartition, Vec<BrokerId>>),
+    /// Watch state nodes, where leaders write them, and read them: a reassignment ends when its
+    /// targets are in sync. Answer with [`TermEvent::StatesRead`].
+    WatchStates(Vec<TopicPartition>),
+    /// Answer a reassignment.
+    AnswerReassignment(WaiterId, Result<ReassignmentAnswers, NotController>),
+    /// Answer a list of reassignments.
+    AnswerListing(
+        WaiterId,
+        Result<BTreeMap<TopicPartition, Assignment>, NotController>,
+    ),
     /// Answer a controlled shutdown.
     AnswerShutdown(WaiterId, Result<BTreeSet<TopicPartition>, ShutdownRefused>),
     /// Answer an AlterPartition.

@@ -9,9 +9,6 @@
 //! *attended*: replicas that cannot serve are stopped, a leadership that cannot stand is replaced
 //! by a conditional, fenced write, and only a leadership that stands is told to brokers. So an
 //! event that arrives while a write is under way is never lost and never acts on a half-done change.
-//!
-//! Not here yet: partition reassignment. It adds
-//! events and rules; nothing in here pretends to do them.
 
 mod alterations;
 mod assignment;
@@ -25,6 +22,7 @@ mod election;
 mod elections;
 mod event;
 mod partitions;
+mod reassignment;
 mod request;
 mod state;
 #[cfg(test)]
@@ -40,6 +38,7 @@ pub use event::{
     Action, Answered, ElectionAnswers, ElectionKind, ElectionRefused, Event, Fence, Loaded, Read,
     ShutdownRefused, StateWrite, StoreOutcome, TermEvent, TopicRead, UncleanElection, WaiterId,
 };
+pub use reassignment::{NotController, ReassignmentAnswers, ReassignmentError};
 pub use request::{
     EPOCH_DURING_DELETE, LeaderAndIsr, LeaderAndIsrPartition, PartitionUpdate, ReplicaAnswers,
     ReplicaError, Request, RequestRefused, Sender, StopReplica, StopReplicaPartition,

@@ -23,7 +23,9 @@ impl Active {
         };
         if topic.deletion.is_some() {
             step.deletions.insert(tp.topic.clone());
-            return;
+            if topic.is_gone() || !topic.is_reassigning() {
+                return;
+            }
         }
         if topic.awaits_id {
             return;
@@ -35,12 +37,13 @@ impl Active {
             return;
         }
         self.stop_replicas(step, tp);
-        if let Some(state) = self.decide(tp) {
-            self.store(step, tp, state);
+        if let Some((state, completing)) = self.decide(tp) {
+            self.store(step, tp, state, completing);
         } else if self.settle(tp) {
             self.attend(step, tp);
         } else {
             self.start_replicas(step, tp);
+            self.dismiss_replicas(step, tp);
         }
     }
 
@@ -76,8 +79,8 @@ impl Active {
         }
     }
 
-    /// The leadership that must be written, if any.
-    fn decide(&self, tp: &TopicPartition) -> Option<LeaderIsr> {
+    /// The leadership that must be written, if any, and whether it ends a reassignment.
+    fn decide(&self, tp: &TopicPartition) -> Option<(LeaderIsr, bool)> {
         let partition = self.context.partition(tp)?;
         let replicas = &partition.assignment.replicas;
         let alone = replicas.len() == 1;
@@ -87,7 +90,10 @@ impl Active {
             liveness => liveness,
         };
         match &partition.leadership {
-            None => election::initial(replicas, liveness, self.fence.epoch),
+            None => Some((
+                election::initial(replicas, liveness, self.fence.epoch)?,
+                false,
+            )),
             Some(node) => {
                 let policy = Policy {
                     unclean: partition.force || self.context.unclean.allows(&tp.topic),
@@ -97,12 +103,18 @@ impl Active {
                 let next =
                     election::revise(&node.state, replicas, liveness, policy, self.fence.epoch);
                 let again = || election::renew(&node.state, self.fence.epoch);
-                next.or_else(|| (partition.missing || partition.renew).then(again))
+                if let Some(next) = next {
+                    Some((next, false))
+                } else if let Some(last) = self.completion(partition, &node.state, liveness) {
+                    Some((last, true))
+                } else {
+                    (partition.missing || partition.renew).then(|| (again(), false))
+                }
             }
         }
     }
 
-    fn store(&mut self, step: &mut Step, tp: &TopicPartition, state: LeaderIsr) {
+    fn store(&mut self, step: &mut Step, tp: &TopicPartition, state: LeaderIsr, completing: bool) {
         if let Some(partition) = self.context.partition_mut(tp) {
             let write = StateWrite {
                 partition: tp.clone(),
@@ -110,6 +122,7 @@ impl Active {
                 state,
             };
             partition.pending = Pending::Storing(write.clone());
+            partition.completing = completing;
             step.writes.push(write);
         }
     }
@@ -160,12 +173,14 @@ impl Active {
                 }
                 Liveness::Dead => false,
             };
+            // A replica that is being added has no log that could be on a disk that is offline.
+            let is_new = *state == ReplicaState::New || partition.assignment.adding.contains(id);
             match state {
-                ReplicaState::Online if live && announce => step.batch.lead(*id, tp, false),
+                ReplicaState::Online if live && announce => step.batch.lead(*id, tp, is_new),
                 ReplicaState::New | ReplicaState::Offline | ReplicaState::DeletionIneligible
                     if live =>
                 {
-                    step.batch.lead(*id, tp, *state == ReplicaState::New);
+                    step.batch.lead(*id, tp, is_new);
                     started.push(*id);
                 }
                 ReplicaState::Offline

@@ -39,6 +39,41 @@ pub struct Assignment {
     pub removing: Vec<BrokerId>,
 }
 
+impl Assignment {
+    /// Whether a reassignment is under way.
+    pub fn is_reassigning(&self) -> bool {
+        !(self.adding.is_empty() && self.removing.is_empty())
+    }
+
+    /// The replicas as they were before the reassignment, which a cancellation goes back to.
+    pub fn origin(&self) -> Vec<BrokerId> {
+        without(&self.replicas, &self.adding)
+    }
+
+    /// The replicas as they will be after the reassignment.
+    pub fn target(&self) -> Vec<BrokerId> {
+        without(&self.replicas, &self.removing)
+    }
+
+    /// The assignment that leads to `target` (`ReplicaAssignment.reassignTo`): its replicas first, then
+    /// those of the origin that must stay until the target is in sync.
+    pub fn reassign_to(&self, target: &[BrokerId]) -> Assignment {
+        let origin = self.origin();
+        let mut replicas = target.to_vec();
+        replicas.extend(without(&origin, target));
+        Assignment {
+            adding: without(&replicas, &origin),
+            removing: without(&replicas, target),
+            replicas,
+        }
+    }
+}
+
+fn without(ids: &[BrokerId], others: &[BrokerId]) -> Vec<BrokerId> {
+    let kept = ids.iter().filter(|id| !others.contains(id));
+    kept.copied().collect()
+}
+
 /// A topic node with its version.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TopicNode {

@@ -3,5 +3,6 @@
 mod alterations;
 mod elections;
 mod random;
+mod reassignment;
 mod tables;
 mod world;

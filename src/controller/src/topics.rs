@@ -85,6 +85,11 @@ impl Active {
             step.dirty
                 .insert(TopicPartition::new(Arc::clone(&read.topic), *number));
         }
+        let landed = match topic.storing {
+            // Its outcome tells.
+            Some(_) => Vec::new(),
+            None => topic.landed(&node),
+        };
         topic.awaits_id = self.settings.topic_ids && topic.id.is_zero();
         if topic.awaits_id {
             self.store_topic(step, &read.topic, |node| node.id = read.spare_id);
@@ -92,6 +97,19 @@ impl Active {
             // A tool of an old release dropped the id, or added partitions to a topic that is
             // being deleted: the node becomes again what it was.
             self.store_topic(step, &read.topic, |_| {});
+        }
+        self.assignments_stored(step, &read.topic, landed);
+        step.rewrites.insert(read.topic);
+    }
+
+    /// Rewrites the topic's node if it does not say yet what it shall.
+    pub(crate) fn store_rewrites(&mut self, step: &mut Step, name: &TopicName) {
+        let topic = self.context.topics.get(name);
+        let waiting = topic.is_some_and(|topic| {
+            !topic.awaits_id && topic.partitions.values().any(|p| p.rewrite.is_some())
+        });
+        if waiting {
+            self.store_topic(step, name, |_| {});
         }
     }
 
@@ -135,14 +153,17 @@ impl Active {
                 topic.version = version;
                 topic.id = node.id;
                 topic.awaits_id = false;
+                let landed = topic.landed(&node);
                 let numbers = topic.partitions.keys();
                 step.dirty
                     .extend(numbers.map(|number| TopicPartition::new(Arc::clone(name), *number)));
+                self.assignments_stored(step, name, landed);
+                step.rewrites.insert(Arc::clone(name));
             }
             StoreOutcome::Conflict | StoreOutcome::Unknown => {
                 step.read_topics.insert(Arc::clone(name));
             }
-            StoreOutcome::Refused => {}
+            StoreOutcome::Refused => self.refuse_reassignments(step, name),
         }
     }
 
@@ -152,6 +173,7 @@ impl Active {
         let Some(topic) = self.context.topics.remove(name) else {
             return;
         };
+        self.forget_reassignments(step, name);
         for number in topic.partitions.keys() {
             let tp = TopicPartition::new(Arc::clone(name), *number);
             for gone in self.context.offline_dirs.values_mut() {

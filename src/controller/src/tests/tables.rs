@@ -109,6 +109,34 @@ pub(super) fn run(world: &mut World, line: &str) {
             let unclean = world.unclean.clone();
             world.feed(TermEvent::Unclean(unclean));
         }
+        ["reassign", tp, target] | ["reassign", tp, target, "quickly"] => {
+            let target = match target {
+                "cancel" => None,
+                list => Some(list.split(',').map(number).map(BrokerId).collect()),
+            };
+            world.feed(TermEvent::Reassign {
+                waiter: WaiterId(8),
+                partitions: [(partition(tp), target)].into(),
+            });
+            if words.len() > 3 {
+                return;
+            }
+        }
+        ["request", ..] => {
+            for entry in &words[1..] {
+                let (tp, target) = entry.split_once('=').unwrap();
+                let target = target.split(',').map(number).map(BrokerId).collect();
+                world.reassign.insert(partition(tp), target);
+            }
+            world.tell_reassign();
+        }
+        ["catch-up", tp] => {
+            world.expand_isr(&partition(tp));
+            world.feed(TermEvent::IsrNotified {
+                nodes: vec![1],
+                partitions: [partition(tp)].into(),
+            });
+        }
         ["unclean"] => {
             world.unclean.default = true;
             let unclean = world.unclean.clone();
@@ -123,7 +151,7 @@ pub(super) fn run(world: &mut World, line: &str) {
     world.settle();
 }
 
-fn show(world: &World) -> String {
+pub(super) fn show(world: &World) -> String {
     let list = |ids: &[BrokerId]| {
         ids.iter()
             .map(|id| id.to_string())

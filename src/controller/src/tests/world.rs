@@ -45,12 +45,18 @@ pub(crate) struct World {
     pub(crate) topics: BTreeMap<TopicName, Versioned<TopicNode>>,
     pub(crate) states: BTreeMap<TopicPartition, Versioned<LeaderIsr>>,
     pub(crate) marks: BTreeSet<TopicName>,
+    /// `/admin/reassign_partitions`, where it is there.
+    pub(crate) reassign: BTreeMap<TopicPartition, Vec<BrokerId>>,
+    /// Whether only leaders and the controller write state nodes, so that no record may be lost.
+    pub(crate) honest: bool,
     pub(crate) brokers: BTreeMap<BrokerId, Broker>,
     pub(crate) unclean: UncleanElection,
     /// Faults for the writes to come.
     pub(crate) faults: VecDeque<Fault>,
     /// What is under way: actions not carried out yet, in order.
     pub(crate) actions: VecDeque<Action>,
+    pub(crate) reassigned: Vec<(WaiterId, Result<ReassignmentAnswers, NotController>)>,
+    pub(crate) listed: Vec<BTreeMap<TopicPartition, Assignment>>,
     pub(crate) answers: Vec<(WaiterId, Result<BTreeSet<TopicPartition>, ShutdownRefused>)>,
     /// What leaders heard of the changes that they asked for.
     pub(crate) altered: Vec<Result<Vec<AlterationAnswer>, AlterationRefused>>,
@@ -89,10 +95,14 @@ impl World {
             topics: BTreeMap::new(),
             states: BTreeMap::new(),
             marks: BTreeSet::new(),
+            reassign: BTreeMap::new(),
+            honest: true,
             brokers: BTreeMap::new(),
             unclean: UncleanElection::default(),
             faults: VecDeque::new(),
             actions: VecDeque::new(),
+            reassigned: Vec::new(),
+            listed: Vec::new(),
             answers: Vec::new(),
             altered: Vec::new(),
             asked: BTreeSet::new(),
@@ -190,6 +200,11 @@ impl World {
         self.feed(TermEvent::DeletionsListed(marks));
     }
 
+    pub(crate) fn tell_reassign(&mut self) {
+        let entries = self.reassign.clone();
+        self.feed(TermEvent::ReassignmentsRead(entries));
+    }
+
     /// Everything that watches would tell.
     pub(crate) fn tell_all(&mut self) {
         self.tell_brokers();
@@ -198,6 +213,7 @@ impl World {
             self.tell_topic(&name);
         }
         self.tell_marks();
+        self.tell_reassign();
     }
 
     /// Carries out everything, results included.
@@ -220,6 +236,7 @@ impl World {
                 assert_eq!(fence, self.fence);
                 let loaded = self.load();
                 self.feed(TermEvent::Loaded(Box::new(loaded)));
+                self.tell_reassign();
             }
             Action::Send(id, request) => self.deliver(id, request),
             Action::StoreStates(fence, writes) => {
@@ -274,6 +291,23 @@ impl World {
                 assert!(self.asked.remove(&waiter), "answered twice: {waiter:?}");
                 self.elected.push((waiter, answers));
             }
+            Action::DropReassignments(fence, entries) => {
+                assert_eq!(fence, self.fence);
+                if self.faults.pop_front().unwrap_or(Fault::None) != Fault::LostBefore {
+                    self.reassign
+                        .retain(|tp, target| entries.get(tp) != Some(target));
+                }
+                self.tell_reassign();
+            }
+            Action::WatchStates(partitions) => {
+                let reads = partitions
+                    .into_iter()
+                    .map(|tp| (tp.clone(), self.read_state(&tp)))
+                    .collect();
+                self.feed(TermEvent::StatesRead(reads));
+            }
+            Action::AnswerReassignment(waiter, result) => self.reassigned.push((waiter, result)),
+            Action::AnswerListing(_, result) => self.listed.extend(result),
             Action::AnswerShutdown(waiter, result) => self.answers.push((waiter, result)),
             Action::AnswerAlteration(waiter, result) => {
                 assert!(self.asked.remove(&waiter), "answered twice: {waiter:?}");
@@ -365,6 +399,16 @@ impl World {
             assert!(
                 write.state.leader_epoch > before.leader_epoch || by_leader,
                 "a leader epoch that does not grow"
+            );
+            let kept = |id: &BrokerId| before.isr.contains(id);
+            assert!(
+                !self.honest
+                    || by_leader
+                    || write.state.recovering
+                    || write.state.isr.iter().all(kept) && write.state.isr.iter().any(kept),
+                "{}: in sync who was not: {before:?} to {:?}",
+                write.partition,
+                write.state
             );
         }
         let version = write.expected.map_or(0, |version| version + 1);
@@ -464,6 +508,28 @@ impl World {
         });
     }
 
+    /// What a leader does whose followers have caught up: all replicas that it knows and that run
+    /// are in sync.
+    pub(crate) fn expand_isr(&mut self, tp: &TopicPartition) {
+        let Some((state, version)) = self.states.get_mut(tp) else {
+            return;
+        };
+        let told = |id: &BrokerId| {
+            let broker = self.brokers.get(id)?;
+            let told = broker.replicas.get(tp)?;
+            (!broker.broken.contains(tp) && told.leader_epoch == state.leader_epoch).then_some(told)
+        };
+        let Some(known) = state.leader.as_ref().and_then(told) else {
+            return;
+        };
+        let followers = known.replicas.iter().filter(|id| told(id).is_some());
+        let isr: Vec<_> = followers.copied().collect();
+        if isr != state.isr {
+            state.isr = isr;
+            *version += 1;
+        }
+    }
+
     fn store_topic(&mut self, name: &TopicName, node: TopicNode) -> StoreOutcome {
         let fault = self.faults.pop_front().unwrap_or(Fault::None);
         if fault == Fault::LostBefore {
@@ -560,6 +626,15 @@ impl World {
                 for stop in request.partitions {
                     let broken = broker.broken.contains(&stop.partition);
                     if !broken && stop.delete {
+                        if let Some((state, _)) = self.states.get(&stop.partition) {
+                            assert!(
+                                !self.honest
+                                    || stop.leader_epoch == EPOCH_DURING_DELETE
+                                    || !state.isr.contains(&id),
+                                "{id} deletes {} and is in sync: {state:?}",
+                                stop.partition
+                            );
+                        }
                         broker.replicas.remove(&stop.partition);
                     }
                     let result = match broken {
@@ -588,8 +663,9 @@ impl World {
                     .get(&id)
                     .is_some_and(|broker| broker.broken.is_empty())
             });
+            let moving = node.partitions.values().any(Assignment::is_reassigning);
             assert!(
-                !(self.marks.contains(name) && all_live),
+                !(self.marks.contains(name) && all_live && !moving),
                 "{name} is not deleted"
             );
             if !self.marks.contains(name) {
@@ -650,9 +726,18 @@ impl World {
                 );
             }
             None => assert!(
-                !state.isr.iter().any(live),
+                !state
+                    .isr
+                    .iter()
+                    .any(|id| live(id) && assignment.replicas.contains(id)),
                 "{tp} could have a leader: {state:?}"
             ),
+        }
+        for (id, broker) in &self.brokers {
+            assert!(
+                assignment.replicas.contains(id) || !broker.replicas.contains_key(tp),
+                "{id} still has {tp}, which is on {assignment:?}"
+            );
         }
         for id in assignment.replicas.iter().filter(|id| live(id)) {
             let broker = &self.brokers[id];
@@ -665,6 +750,15 @@ impl World {
                 "what {id} was told of {tp}"
             );
             assert_eq!(told.leader, state.leader, "what {id} was told of {tp}");
+            assert_eq!(
+                (&told.replicas, &told.adding, &told.removing),
+                (
+                    &assignment.replicas,
+                    &assignment.adding,
+                    &assignment.removing
+                ),
+                "what {id} was told of {tp}"
+            );
             assert!(
                 broker.metadata.contains_key(tp),
                 "{id} has no metadata of {tp}"
