@@ -100,6 +100,18 @@ impl Driver {
                 self.waiters.elected(waiter, answers);
                 Ok(())
             }
+            Action::DropReassignments(fence, entries) => {
+                self.drop_reassignments(fence, entries).await
+            }
+            Action::WatchStates(partitions) => Ok(self.watch_states(partitions).await?),
+            Action::AnswerReassignment(waiter, result) => {
+                self.waiters.reassigned(waiter, result);
+                Ok(())
+            }
+            Action::AnswerListing(waiter, result) => {
+                self.waiters.listed(waiter, result);
+                Ok(())
+            }
             Action::Resign => {
                 tracing::warn!("a younger controller has left traces: resigning");
                 self.resign().await;
@@ -138,7 +150,11 @@ impl Driver {
     }
 
     /// Deletes nodes that have served; those that stay are found by the next controller.
-    async fn clean_up(&self, fence: Fence, writes: Vec<FencedWrite>) -> Result<(), Stop> {
+    pub(crate) async fn clean_up(
+        &self,
+        fence: Fence,
+        writes: Vec<FencedWrite>,
+    ) -> Result<(), Stop> {
         self.write(fence, writes).await?;
         Ok(())
     }

@@ -18,10 +18,11 @@ use crate::receiver::Inlet;
 use crate::shared::Shared;
 use crate::wait::{Failed, patience, within};
 use crate::{
-    AlterConfigError, AlterationAnswer, AlterationRefused, ConfigEntity, CreatePartitionsError,
-    CreateTopicError, DeleteTopicError, ElectedLeaders, GrantError, IsrAlteration, NewPartitions,
-    NewTopic, ShutdownRefused, StoreError, WaitOptions, alter_configs, create_partitions,
-    create_topics, delete_topics, elect_leaders,
+    AlterConfigError, AlterationAnswer, AlterationRefused, Assignment, ConfigEntity,
+    CreatePartitionsError, CreateTopicError, DeleteTopicError, ElectedLeaders, GrantError,
+    IsrAlteration, NewPartitions, NewTopic, ReassignError, ReassignmentAnswers, ShutdownRefused,
+    StoreError, WaitOptions, alter_configs, create_partitions, create_topics, delete_topics,
+    elect_leaders, reassign,
 };
 
 /// How long a Metadata request that creates a topic waits for its leaders: many times what it
@@ -181,6 +182,31 @@ impl Cluster {
         timeout: std::time::Duration,
     ) -> ElectedLeaders {
         elect_leaders::elect_leaders(&self.shared, kind, partitions, timeout).await
+    }
+
+    /// Has partitions moved to other replicas (KIP-455), or, with `None`, no longer moved; only the
+    /// controller does. Answered when it is stored that they are to be moved.
+    ///
+    /// # Errors
+    /// See [`ReassignError`].
+    pub async fn alter_reassignments(
+        &self,
+        partitions: BTreeMap<TopicPartition, Option<Vec<BrokerId>>>,
+        timeout: std::time::Duration,
+    ) -> Result<ReassignmentAnswers, ReassignError> {
+        reassign::alter_reassignments(&self.shared, partitions, timeout).await
+    }
+
+    /// Which of these partitions, or of all, are being moved; only the controller knows.
+    ///
+    /// # Errors
+    /// See [`ReassignError`].
+    pub async fn list_reassignments(
+        &self,
+        partitions: Option<BTreeSet<TopicPartition>>,
+        timeout: std::time::Duration,
+    ) -> Result<BTreeMap<TopicPartition, Assignment>, ReassignError> {
+        reassign::list_reassignments(&self.shared, partitions, timeout).await
     }
 
     /// Replaces the whole dynamic configuration of an entity and tells all brokers. Returns when this

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use ottla_controller::{
-    AlterationAnswer, AlterationRefused, ElectionAnswers, ElectionKind, IsrAlteration,
-    ShutdownRefused, TermEvent, WaiterId,
+    AlterationAnswer, AlterationRefused, Assignment, ElectionAnswers, ElectionKind, IsrAlteration,
+    NotController, ReassignmentAnswers, ShutdownRefused, TermEvent, WaiterId,
 };
 use ottla_metadata::{BrokerId, TopicPartition};
 use tokio::sync::{mpsc, oneshot};
@@ -22,6 +22,11 @@ const PATIENCE: Duration = Duration::from_secs(25);
 pub(crate) type Altered = Result<Vec<AlterationAnswer>, AlterationRefused>;
 /// What a broker that leaves hears: what it still leads.
 pub(crate) type ShutDown = Result<BTreeSet<TopicPartition>, ShutdownRefused>;
+
+/// What becomes of a reassignment.
+pub(crate) type Reassigned = Result<ReassignmentAnswers, NotController>;
+/// The reassignments under way.
+pub(crate) type Listed = Result<BTreeMap<TopicPartition, Assignment>, NotController>;
 
 /// A command, with the way back.
 pub(crate) enum Command {
@@ -44,6 +49,16 @@ pub(crate) enum Command {
         partitions: BTreeSet<TopicPartition>,
         answer: oneshot::Sender<ElectionAnswers>,
     },
+    /// Partitions are to be moved to other replicas, or not to be moved any more.
+    Reassign {
+        partitions: BTreeMap<TopicPartition, Option<Vec<BrokerId>>>,
+        answer: oneshot::Sender<Reassigned>,
+    },
+    /// Somebody wants to know what is being moved.
+    ListReassignments {
+        partitions: Option<BTreeSet<TopicPartition>>,
+        answer: oneshot::Sender<Listed>,
+    },
 }
 
 /// Who waits for the brain. Dropped ways back tell that this is no controller any more.
@@ -53,6 +68,8 @@ pub(crate) struct Waiters {
     altered: BTreeMap<WaiterId, oneshot::Sender<Altered>>,
     shut_down: BTreeMap<WaiterId, oneshot::Sender<ShutDown>>,
     elected: BTreeMap<WaiterId, oneshot::Sender<ElectionAnswers>>,
+    reassigned: BTreeMap<WaiterId, oneshot::Sender<Reassigned>>,
+    listed: BTreeMap<WaiterId, oneshot::Sender<Listed>>,
 }
 
 impl Waiters {
@@ -99,6 +116,14 @@ impl Waiters {
                     partitions,
                 }
             }
+            Command::Reassign { partitions, answer } => {
+                self.reassigned.insert(waiter, answer);
+                TermEvent::Reassign { waiter, partitions }
+            }
+            Command::ListReassignments { partitions, answer } => {
+                self.listed.insert(waiter, answer);
+                TermEvent::ListReassignments { waiter, partitions }
+            }
         }
     }
 
@@ -121,11 +146,25 @@ impl Waiters {
         }
     }
 
+    pub(crate) fn reassigned(&mut self, waiter: WaiterId, result: Reassigned) {
+        if let Some(answer) = self.reassigned.remove(&waiter) {
+            let _ = answer.send(result);
+        }
+    }
+
+    pub(crate) fn listed(&mut self, waiter: WaiterId, result: Listed) {
+        if let Some(answer) = self.listed.remove(&waiter) {
+            let _ = answer.send(result);
+        }
+    }
+
     /// The term is over.
     pub(crate) fn dismiss(&mut self) {
         self.altered.clear();
         self.shut_down.clear();
         self.elected.clear();
+        self.reassigned.clear();
+        self.listed.clear();
     }
 }
 

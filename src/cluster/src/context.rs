@@ -60,6 +60,7 @@ impl Driver {
             fence.epoch,
             TermEvent::Loaded(Box::new(loaded)),
         ));
+        self.read_reassignments().await?;
         self.read_preferred_election().await?;
         Ok(())
     }

@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use ottla_controller::{Action, Controller, Event, Fence, TermEvent, UncleanElection};
-use ottla_metadata::TopicName;
+use ottla_metadata::{TopicName, TopicPartition};
 use ottla_zk::{SessionEvent, WatchEvent, WatchEvents, ZkError};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
@@ -213,6 +213,7 @@ impl Driver {
 
     async fn watches_fired(&mut self, events: BTreeSet<WatchEvent>) -> Result<(), ZkError> {
         let mut topics: Vec<TopicName> = Vec::new();
+        let mut states: Vec<TopicPartition> = Vec::new();
         let mut brokers = false;
         for event in events {
             match event {
@@ -230,10 +231,10 @@ impl Driver {
                 WatchEvent::IsrChangesChanged => self.read_isr_changes().await?,
                 WatchEvent::LogDirEventsChanged => self.read_log_dir_events().await?,
                 WatchEvent::PreferredElectionChanged => self.read_preferred_election().await?,
+                WatchEvent::ReassignmentChanged => self.read_reassignments().await?,
+                WatchEvent::PartitionStateChanged(tp) => states.push(tp),
                 // Followed elsewhere, or armed by nobody.
                 WatchEvent::ConfigChangesChanged
-                | WatchEvent::PartitionStateChanged(_)
-                | WatchEvent::ReassignmentChanged
                 | WatchEvent::FeatureChanged
                 | WatchEvent::ConsumersChanged(_) => {}
             }
@@ -244,6 +245,7 @@ impl Driver {
         if !topics.is_empty() && self.brain.is_active() {
             self.read_topics(topics).await?;
         }
+        self.watch_states(states).await?;
         Ok(())
     }
 

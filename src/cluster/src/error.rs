@@ -39,6 +39,17 @@ pub enum ElectLeaderError {
     TimedOut,
 }
 
+/// Why nothing is known of a reassignment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReassignError {
+    /// Not the controller (`NOT_CONTROLLER`).
+    #[error("this broker is not the controller")]
+    NotController,
+    /// The controller did not get to it in time (`REQUEST_TIMED_OUT`).
+    #[error("the controller did not answer in time")]
+    TimedOut,
+}
+
 /// Why a topic was not created.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CreateTopicError {

@@ -35,6 +35,7 @@ mod local;
 mod membership;
 mod options;
 mod outbox;
+mod reassign;
 mod receiver;
 mod shared;
 #[cfg(test)]
@@ -49,14 +50,15 @@ pub use create_topics::CreatedTopic;
 pub use elect_leaders::ElectedLeaders;
 pub use error::{
     AlterConfigError, CreatePartitionsError, CreateTopicError, DeleteTopicError, ElectLeaderError,
-    GrantError, InvalidAssignment, StartError, StoreError,
+    GrantError, InvalidAssignment, ReassignError, StartError, StoreError,
 };
 pub use local::{ConfigEntity, LocalReplicas};
 pub use options::{LeaderBalance, NewPartitions, NewTopic, Registration, Settings, WaitOptions};
 pub use ottla_controller::{
-    AlterationAnswer, AlterationError, AlterationRefused, EPOCH_DURING_DELETE, ElectionKind,
-    ElectionRefused, IsrAlteration, LeaderAndIsr, LeaderAndIsrPartition, LeaderIsr,
-    PartitionUpdate, ReplicaAnswers, ReplicaError, Request, RequestRefused, Sender,
-    ShutdownRefused, StateNode, StopReplica, StopReplicaPartition, TopicKey, UpdateMetadata,
+    AlterationAnswer, AlterationError, AlterationRefused, Assignment, EPOCH_DURING_DELETE,
+    ElectionKind, ElectionRefused, IsrAlteration, LeaderAndIsr, LeaderAndIsrPartition, LeaderIsr,
+    PartitionUpdate, ReassignmentAnswers, ReassignmentError, ReplicaAnswers, ReplicaError, Request,
+    RequestRefused, Sender, ShutdownRefused, StateNode, StopReplica, StopReplicaPartition,
+    TopicKey, UpdateMetadata,
 };
 pub use ottla_zk::{RegisterError, SessionId, SessionRecord, ZkConfig, ZkError};

@@ -121,6 +121,15 @@ impl Controller {
         matches!(self.role, Role::Active(_))
     }
 
+    /// Whether this controller is moving the partition to other replicas.
+    pub fn is_reassigning(&self, tp: &TopicPartition) -> bool {
+        let Role::Active(active) = &self.role else {
+            return false;
+        };
+        let partition = active.context.partition(tp);
+        partition.is_some_and(|partition| partition.assignment.is_reassigning())
+    }
+
     /// Takes one event and answers what to do, in order.
     pub fn step(&mut self, event: Event) -> Vec<Action> {
         let actions = match event {
