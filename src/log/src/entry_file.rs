@@ -75,7 +75,11 @@ impl<const N: usize> EntryFile<N> {
     pub(crate) fn push(&mut self, place: &Place, entry: [u8; N]) -> Result<(), StorageError> {
         self.tail.push(entry);
         if self.tail.len() >= BLOCK as usize {
-            self.write_out(place)?;
+            match self.write_out(place) {
+                // The entries stay in memory and are written with the next.
+                Err(StorageError::Exhausted { .. }) => {}
+                result => return result,
+            }
         }
         Ok(())
     }
@@ -104,13 +108,13 @@ impl<const N: usize> EntryFile<N> {
     /// Writes what is only in memory and makes the file durable.
     pub(crate) fn sync(&mut self, place: &Place) -> Result<(), StorageError> {
         self.write_out(place)?;
-        if !std::mem::take(&mut self.unsynced) {
+        if !self.unsynced {
             return Ok(());
         }
         let kind = self.kind;
-        place
-            .disk()
-            .sync(open(&mut self.file, place, kind)?, &place.named(kind))?;
+        let file = open(&mut self.file, place, kind)?;
+        self.unsynced = false;
+        place.disk().sync(file, &place.named(kind))?;
         self.file = None;
         Ok(())
     }

@@ -92,6 +92,18 @@ pub enum StorageError {
         #[source]
         source: Arc<io::Error>,
     },
+    /// The system is short of descriptors or memory: nothing was done, nothing is wrong with the
+    /// disk, and it can be tried again.
+    #[error("cannot {operation} {}: the system is short of resources", path.display())]
+    Exhausted {
+        /// What was tried.
+        operation: &'static str,
+        /// On which file.
+        path: PathBuf,
+        /// The system's answer.
+        #[source]
+        source: Arc<io::Error>,
+    },
     /// The log's directory failed earlier.
     #[error("the log directory {} is offline", .0.display())]
     Offline(PathBuf),

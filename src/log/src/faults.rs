@@ -41,6 +41,8 @@ struct State {
     /// Syncs of files so far, and whether they have to wait.
     syncs: u64,
     held: bool,
+    /// Opening files finds no descriptor left.
+    short: bool,
 }
 
 impl Faults {
@@ -54,6 +56,7 @@ impl Faults {
                 synced: BTreeMap::new(),
                 syncs: 0,
                 held: false,
+                short: false,
             }),
             changed: Condvar::new(),
         }
@@ -70,6 +73,16 @@ impl Faults {
     pub(crate) fn hold_syncs(&self, held: bool) {
         self.state.lock().unwrap().held = held;
         self.changed.notify_all();
+    }
+
+    /// Takes all descriptors away, or gives them back.
+    pub(crate) fn take_descriptors(&self, taken: bool) {
+        self.state.lock().unwrap().short = taken;
+    }
+
+    pub(crate) fn shortage(&self) -> Option<io::Error> {
+        let short = self.state.lock().unwrap().short;
+        short.then(|| io::Error::from_raw_os_error(nix::errno::Errno::EMFILE as i32))
     }
 
     /// Waits until so many syncs of files have begun.

@@ -7,12 +7,18 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use tracing::error;
 
 use crate::error::StorageError;
 #[cfg(test)]
 use crate::faults::{Faults, Verdict};
+
+/// How often, and how long apart, an operation is tried again that the system had no descriptor for.
+const SHORTAGE_ATTEMPTS: u32 = 10;
+const SHORTAGE_PAUSE: Duration = Duration::from_millis(10);
 
 /// A log directory (one of `log.dirs`) as the thing that can fail.
 #[derive(Debug)]
@@ -22,6 +28,8 @@ pub(crate) struct Disk {
     /// Open as long as the directory is ours: [`Disk::sync_file_system`] hears only of errors since
     /// its descriptor was opened.
     opened: OnceLock<File>,
+    /// The system was short of descriptors or memory.
+    short: AtomicBool,
     #[cfg(test)]
     faults: Option<std::sync::Arc<Faults>>,
 }
@@ -56,6 +64,7 @@ impl Disk {
             root,
             failure: OnceLock::new(),
             opened: OnceLock::new(),
+            short: AtomicBool::new(false),
             #[cfg(test)]
             faults: None,
         }
@@ -109,30 +118,100 @@ impl Disk {
         StorageError::io(operation, path, source)
     }
 
-    /// Creates a file for reading and writing; one that is there is emptied.
+    /// Creates a file for reading and writing; one that is there is emptied. As to shortages, see
+    /// [`Disk::open`].
     pub(crate) fn create(&self, path: &Path) -> Result<File, StorageError> {
-        self.gated("create", path, || {
+        self.gate("create", path)?;
+        let create = || {
             OpenOptions::new()
                 .read(true)
                 .write(true)
                 .create(true)
                 .truncate(true)
                 .open(path)
-        })
+        };
+        self.patiently(create)
+            .map_err(|e| self.fail_or_exhausted("create", path, e))
     }
 
     /// Opens a file that is there for reading and writing.
+    ///
+    /// # Errors
+    /// A shortage of descriptors is [`StorageError::Exhausted`], after which the directory goes on;
+    /// who cannot live with that asks [`Disk::insist`].
     pub(crate) fn open(&self, path: &Path) -> Result<File, StorageError> {
-        open_file(path).map_err(|e| self.fail("open", path, e))
+        match self.open_if_exists(path)? {
+            Some(file) => Ok(file),
+            None => Err(self.fail("open", path, io::ErrorKind::NotFound.into())),
+        }
     }
 
     /// Like [`Disk::open`], but a missing file is an answer and no failure.
     pub(crate) fn open_if_exists(&self, path: &Path) -> Result<Option<File>, StorageError> {
-        match open_file(path) {
+        match self.patiently(|| open_file(path)) {
             Ok(file) => Ok(Some(file)),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(e) => Err(self.fail("open", path, e)),
+            Err(e) => Err(self.fail_or_exhausted("open", path, e)),
         }
+    }
+
+    fn fail_or_exhausted(
+        &self,
+        operation: &'static str,
+        path: &Path,
+        source: io::Error,
+    ) -> StorageError {
+        if !is_shortage(&source) {
+            return self.fail(operation, path, source);
+        }
+        StorageError::Exhausted {
+            operation,
+            path: path.to_owned(),
+            source: std::sync::Arc::new(source),
+        }
+    }
+
+    /// Tries again for a moment while the system is short of descriptors or memory: whoever closes
+    /// one helps.
+    fn patiently<T>(&self, mut act: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+        #[cfg(test)]
+        if let Some(error) = self.faults.as_ref().and_then(|faults| faults.shortage()) {
+            self.short.store(true, Ordering::Release);
+            return Err(error);
+        }
+        for _ in 0..SHORTAGE_ATTEMPTS {
+            match act() {
+                Err(e) if is_shortage(&e) => {
+                    self.short.store(true, Ordering::Release);
+                    std::thread::sleep(SHORTAGE_PAUSE);
+                }
+                result => return result,
+            }
+        }
+        act()
+    }
+
+    /// Whether descriptors were short since the last call.
+    pub(crate) fn take_shortage(&self) -> bool {
+        self.short.swap(false, Ordering::AcqRel)
+    }
+
+    /// For what cannot be left half done: a shortage is a failure of the directory like any other.
+    pub(crate) fn insist<T>(&self, result: Result<T, StorageError>) -> Result<T, StorageError> {
+        result.map_err(|error| match error {
+            StorageError::Exhausted {
+                operation,
+                path,
+                source,
+            } => {
+                let copy = match source.raw_os_error() {
+                    Some(code) => io::Error::from_raw_os_error(code),
+                    None => source.kind().into(),
+                };
+                self.fail(operation, &path, copy)
+            }
+            error => error,
+        })
     }
 
     /// Reads until `buffer` is full or the file ends; answers how much there was.
@@ -157,7 +236,7 @@ impl Disk {
 
     /// The whole content of a small file, `None` when there is no such file.
     pub(crate) fn read_small(&self, path: &Path) -> Result<Option<Vec<u8>>, StorageError> {
-        match std::fs::read(path) {
+        match self.patiently(|| std::fs::read(path)) {
             Ok(content) => Ok(Some(content)),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(e) => Err(self.fail("read", path, e)),
@@ -250,9 +329,13 @@ impl Disk {
         Ok(())
     }
 
-    /// Makes names in a directory durable.
+    /// Makes names in a directory durable. As to shortages, see [`Disk::open`].
     pub(crate) fn sync_dir(&self, path: &Path) -> Result<(), StorageError> {
-        self.gated("sync", path, || File::open(path)?.sync_all())
+        self.gate("sync", path)?;
+        let dir = self
+            .patiently(|| File::open(path))
+            .map_err(|e| self.fail_or_exhausted("open", path, e))?;
+        dir.sync_all().map_err(|e| self.fail("sync", path, e))
     }
 
     /// Makes everything on the directory's file system durable, where the system can do that at
@@ -317,7 +400,7 @@ impl Disk {
             }
             Ok(all)
         };
-        list().map_err(|e| self.fail("list", path, e))
+        self.patiently(list).map_err(|e| self.fail("list", path, e))
     }
 
     /// Size and time of last modification (ms).
@@ -369,12 +452,28 @@ impl Disk {
         path: &(impl Named + ?Sized),
         act: impl FnOnce() -> io::Result<T>,
     ) -> Result<T, StorageError> {
+        self.gate(operation, path)?;
+        act().map_err(|e| self.fail(operation, path, e))
+    }
+
+    /// Where crash tests stop an operation.
+    #[cfg_attr(
+        not(test),
+        expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "for tests")
+    )]
+    fn gate(
+        &self,
+        operation: &'static str,
+        path: &(impl Named + ?Sized),
+    ) -> Result<(), StorageError> {
         #[cfg(test)]
         match self.verdict() {
             Verdict::Go => {}
             Verdict::Fail(e) | Verdict::Tear(e, _) => return Err(self.fail(operation, path, e)),
         }
-        act().map_err(|e| self.fail(operation, path, e))
+        #[cfg(not(test))]
+        let _ = (operation, path);
+        Ok(())
     }
 
     #[cfg(test)]
@@ -385,6 +484,15 @@ impl Disk {
 
 fn open_file(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).open(path)
+}
+
+/// Whether the system lacks something that comes back, and the disk is not to blame.
+fn is_shortage(error: &io::Error) -> bool {
+    use nix::errno::Errno;
+    let shortages = [Errno::EMFILE, Errno::ENFILE, Errno::ENOMEM];
+    error
+        .raw_os_error()
+        .is_some_and(|code| shortages.contains(&Errno::from_raw(code)))
 }
 
 fn found(result: io::Result<()>) -> io::Result<bool> {

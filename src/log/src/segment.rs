@@ -257,8 +257,11 @@ impl Segment {
     pub(crate) fn sync(&self, indexes: bool) -> Result<(), StorageError> {
         let disk = self.place.disk();
         // Before the sync: what is written while it runs waits for the next one.
-        if self.unsynced.swap(false, Ordering::AcqRel) {
-            disk.sync(&*self.file()?, &self.place.named(Kind::Log))?;
+        if self.unsynced.load(Ordering::Acquire) {
+            let file = self.file()?;
+            if self.unsynced.swap(false, Ordering::AcqRel) {
+                disk.sync(&file, &self.place.named(Kind::Log))?;
+            }
         }
         if !indexes {
             return Ok(());
@@ -347,21 +350,61 @@ impl Segment {
         self.unsynced.store(true, Ordering::Release);
     }
 
-    /// Gives descriptors and buffers back, even if they were used just now.
+    /// Gives descriptors and buffers back after loading: what is not synced was written by another
+    /// process, whose errors nobody can learn any more.
     pub(crate) fn release(&self) -> Result<(), StorageError> {
         self.used.store(false, Ordering::Relaxed);
-        self.release_if_idle()
+        let mut indexes = self.lock_indexes()?;
+        *self.file.lock() = None;
+        indexes.release(&self.place)
     }
 
-    /// Gives descriptors and buffers back when nothing was read since the last call. Whoever holds
-    /// the file goes on with it.
+    /// Gives descriptors and buffers back when nothing was read or written since the last call.
+    /// Whoever holds the file goes on with it. Batches are synced first: the system tells of a
+    /// failed write only those who had the file open when it failed.
     pub(crate) fn release_if_idle(&self) -> Result<(), StorageError> {
-        if !self.used.swap(false, Ordering::Relaxed) {
-            let mut indexes = self.lock_indexes()?;
-            *self.file.lock() = None;
-            indexes.release(&self.place)?;
+        if self.used.swap(false, Ordering::AcqRel) {
+            return Ok(());
         }
-        Ok(())
+        self.sync_idle()?;
+        let mut indexes = self.lock_indexes()?;
+        let mut file = self.file.lock();
+        // Somebody came meanwhile.
+        if self.used.load(Ordering::Acquire) || self.unsynced.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        *file = None;
+        drop(file);
+        indexes.release(&self.place)
+    }
+
+    /// Syncs the batches of a segment that nobody uses.
+    fn sync_idle(&self) -> Result<(), StorageError> {
+        let file = self.file.lock().clone();
+        match file {
+            Some(file) if self.unsynced.swap(false, Ordering::AcqRel) => {
+                let named = self.place.named(Kind::Log);
+                self.place.disk().sync(&file, &named)
+            }
+            // Without a descriptor there is none to give back.
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether giving the descriptor back needs a sync.
+    pub(crate) fn is_idle_and_unsynced(&self) -> bool {
+        !self.used.load(Ordering::Acquire)
+            && self.unsynced.load(Ordering::Acquire)
+            && self.file.lock().is_some()
+    }
+
+    /// The whole file system was synced after [`Segment::is_idle_and_unsynced`].
+    pub(crate) fn synced_while_idle(&self) {
+        let _file = self.file.lock();
+        // An append takes the file first, and with that says that it uses the segment.
+        if !self.used.load(Ordering::Acquire) {
+            self.unsynced.store(false, Ordering::Release);
+        }
     }
 
     /// Opens no file any more.

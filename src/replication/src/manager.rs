@@ -420,6 +420,11 @@ impl ReplicaManager {
     pub(crate) fn storage_failed(&self, replica: &Replica, error: &StorageError) {
         match error {
             StorageError::Closed(_) | StorageError::SegmentDeleted(_) => return,
+            // The directory is fine; whoever asks again may be luckier.
+            StorageError::Exhausted { .. } => {
+                tracing::warn!(partition = %replica.partition, error = %ErrorChain(error), "log not usable for now");
+                return;
+            }
             StorageError::Io { .. } => {
                 tracing::error!(partition = %replica.partition, error = %ErrorChain(error), "log failed");
             }

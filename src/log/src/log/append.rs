@@ -26,7 +26,8 @@ impl Log {
     /// producers, and writes them with one system call. A set without batches appends nothing.
     ///
     /// # Errors
-    /// Nothing was appended. After [`AppendError::Storage`] the log's directory is offline.
+    /// Nothing was appended. After [`AppendError::Storage`] the log's directory is offline, unless the
+    /// system was only short of descriptors ([`StorageError::Exhausted`]).
     pub fn append_as_leader(
         &self,
         mut set: AppendSet,
@@ -190,6 +191,8 @@ impl Log {
         let place = &active.place;
         let start = active.size();
         let file = active.file()?;
+        // Read before there is anything to index.
+        active.largest_timestamp()?;
         place
             .disk()
             .write_slices_at(&file, &place.named(Kind::Log), slices, start)?;
@@ -201,7 +204,9 @@ impl Log {
                 last_offset: batch.last_offset,
                 max_timestamp: batch.max_timestamp,
             };
-            active.index_batch(at, config.index_interval_bytes)?;
+            // The batches are written: from here on the rest has to follow.
+            let indexed = active.index_batch(at, config.index_interval_bytes);
+            place.disk().insist(indexed)?;
             position += batch.size as u64;
         }
         active.grown_to(start + size as u64);
@@ -224,7 +229,8 @@ impl Log {
     fn finish_append(&self, hot: &mut Hot, staged: Staged) -> Result<(), StorageError> {
         if !staged.is_empty() {
             let aborted = hot.producers.commit(staged);
-            hot.active.add_aborted(&aborted)?;
+            let added = hot.active.add_aborted(&aborted);
+            self.home.disk.insist(added)?;
             self.publish_unstable(hot);
         }
         let end = hot.end;

@@ -28,6 +28,14 @@ pub(super) struct FlushState {
     closed: bool,
 }
 
+/// What a sync has to cover, as of its beginning.
+#[derive(Clone, Copy, Debug)]
+struct Noted {
+    end: Offset,
+    names_dirty: bool,
+    indexes_from: Offset,
+}
+
 impl FlushState {
     pub(super) fn new(
         recovery_point: Offset,
@@ -85,13 +93,30 @@ impl Log {
         let truncations = state.truncations;
         drop(state);
 
-        let synced = self.sync_range(from, offset);
+        let noted = {
+            // The end first: all below it lies in segments that the list then has, and in files
+            // whose names were noted. A left segment is noted after the list has the next one.
+            let end = self.log_end.load(Ordering::Acquire);
+            let mut state = self.flush.lock();
+            Noted {
+                end,
+                names_dirty: std::mem::take(&mut state.names_dirty),
+                indexes_from: std::mem::replace(&mut state.indexes_from, Offset::MAX),
+            }
+        };
+        let synced = self.sync_range(from, offset, noted);
 
         let mut state = self.flush.lock();
         state.running = false;
-        if let Ok(to) = synced {
-            if state.truncations == truncations {
-                state.recovery_point = state.recovery_point.max(to);
+        match &synced {
+            Ok(to) if state.truncations == truncations => {
+                state.recovery_point = state.recovery_point.max(*to);
+            }
+            Ok(_) => {}
+            // It may be tried again, and then all of it.
+            Err(_) => {
+                state.names_dirty |= noted.names_dirty;
+                state.indexes_from = state.indexes_from.min(noted.indexes_from);
             }
         }
         drop(state);
@@ -183,17 +208,12 @@ impl Log {
     }
 
     /// Syncs the segments that hold `[from, upto)`; answers up to where everything is durable.
-    fn sync_range(&self, from: Offset, upto: Offset) -> Result<Offset, StorageError> {
-        // The end first: all below it lies in segments that the list then has, and in files whose
-        // names were noted. A left segment is noted after the list has the next one.
-        let end = self.log_end.load(Ordering::Acquire);
-        let (names_dirty, indexes_from) = {
-            let mut state = self.flush.lock();
-            (
-                std::mem::take(&mut state.names_dirty),
-                std::mem::replace(&mut state.indexes_from, Offset::MAX),
-            )
-        };
+    fn sync_range(&self, from: Offset, upto: Offset, noted: Noted) -> Result<Offset, StorageError> {
+        let Noted {
+            end,
+            names_dirty,
+            indexes_from,
+        } = noted;
         let from = from.min(indexes_from);
         let segments = self.segments.load_full();
         self.write_epochs(Durable::Yes)?;

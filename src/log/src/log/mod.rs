@@ -344,6 +344,13 @@ impl Log {
         }
     }
 
+    /// Segments whose descriptors can be given back once they are synced.
+    pub(crate) fn idle_unsynced(&self) -> Vec<Arc<Segment>> {
+        let mut idle = Vec::clone(&self.segments.load());
+        idle.retain(|segment| segment.is_idle_and_unsynced());
+        idle
+    }
+
     /// Stops use without writing anything more: the log is to be deleted, or its directory failed.
     /// Afterwards nothing of it touches the directory, whoever still holds it.
     pub(crate) fn close(&self) {

@@ -60,7 +60,9 @@ impl Log {
             home: Arc::clone(&self.home),
             base,
         };
-        let segment = Arc::new(Segment::create(place, now, preallocation(config))?);
+        let created = Segment::create(place, now, preallocation(config));
+        // A file at an offset that the log may yet pass would be taken for its end by the next start.
+        let segment = Arc::new(self.home.disk.insist(created)?);
         segments.push(Arc::clone(&segment));
         self.segments.store(Arc::new(segments));
         let left = hot.active.base();

@@ -20,6 +20,10 @@ impl Log {
     /// # Errors
     /// The log is closed or its directory failed.
     pub fn truncate_to(&self, offset: Offset) -> Result<(), StorageError> {
+        self.home.disk.insist(self.cut_from(offset))
+    }
+
+    fn cut_from(&self, offset: Offset) -> Result<(), StorageError> {
         let mut hot = self.usable()?;
         if offset >= hot.end {
             self.change_epochs(&mut hot, |epochs| epochs.truncate_from_end(offset));
@@ -62,7 +66,8 @@ impl Log {
     pub fn truncate_fully_and_start_at(&self, offset: Offset) -> Result<(), StorageError> {
         let mut hot = self.usable()?;
         info!(partition = %self.partition, offset, end = hot.end, "starting the log anew");
-        self.restart(&mut hot, offset)
+        let restarted = self.restart(&mut hot, offset);
+        self.home.disk.insist(restarted)
     }
 
     fn restart(&self, hot: &mut Hot, offset: Offset) -> Result<(), StorageError> {

@@ -3,9 +3,10 @@
 use std::sync::atomic::Ordering;
 
 use ottla_metadata::Millis;
-use tracing::debug;
+use tracing::{debug, warn};
 
 use super::checkpoints::Checkpoint;
+use super::shutdown::SYNC_ONE_BY_ONE;
 use super::{LogManager, tolerate};
 use crate::config::LogManagerConfig;
 
@@ -92,6 +93,10 @@ impl LogManager {
             self.write_checkpoint(Checkpoint::RecoveryPoints);
         }
         let due = self.schedule.lock().take_due(now);
+        if self.dirs.live().any(|disk| disk.take_shortage()) {
+            warn!("descriptors are short: giving back those that are idle");
+            self.release_idle();
+        }
         for task in due {
             debug!(?task, "housekeeping");
             self.perform(task, now);
@@ -129,10 +134,23 @@ impl LogManager {
                     log.expire_producers(now);
                 }
             }
-            Task::Release => {
-                for log in self.logs() {
-                    log.release_idle();
+            Task::Release => self.release_idle(),
+        }
+    }
+
+    /// Gives descriptors back that nobody used since the last time. Many files that have to be
+    /// synced before are synced with their whole file system.
+    fn release_idle(&self) {
+        for disk in self.dirs.live() {
+            let logs: Vec<_> = self.logs_on(disk).collect();
+            let idle: Vec<_> = logs.iter().flat_map(|log| log.idle_unsynced()).collect();
+            if idle.len() > SYNC_ONE_BY_ONE && tolerate(disk.sync_file_system()) == Some(true) {
+                for segment in idle {
+                    segment.synced_while_idle();
                 }
+            }
+            for log in logs {
+                log.release_idle();
             }
         }
     }

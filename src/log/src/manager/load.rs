@@ -112,7 +112,7 @@ fn survey(disk: &Arc<Disk>, shared: &Shared, now: Millis) -> Result<Option<Found
         let checkpoints = Checkpoints::read(disk)?;
         Ok((clean, rebooted, checkpoints, disk.list(disk.root())?))
     };
-    let Ok((clean, rebooted, checkpoints, listed)) = look() else {
+    let Ok((clean, rebooted, checkpoints, listed)) = disk.insist(look()) else {
         return Ok(None);
     };
     let mut replicas = Vec::new();
@@ -197,7 +197,8 @@ fn load_dir(
                 high_watermark: of(&dir.checkpoints.high_watermarks),
                 now,
             });
-            match loaded {
+            // A log that is not loaded must not be taken for one that is not there.
+            match dir.disk.insist(loaded) {
                 Ok(log) => {
                     logs.lock().insert(partition.clone(), log);
                 }

@@ -118,7 +118,11 @@ impl LogManager {
                         .store(true, Ordering::Release);
                     return Ok(log);
                 }
-                Err(e) => last = e.into(),
+                // What was half made is not known to be sound.
+                Err(e) => {
+                    let failed: Result<(), _> = disk.insist(Err(e));
+                    last = failed.err().map_or(last, LogError::from);
+                }
             }
         }
         Err(last)
@@ -151,7 +155,7 @@ impl LogManager {
         let unique = u128::from_be_bytes(TopicId::random().0);
         let target = home.disk.root().join(names::delete_dir(partition, unique));
         home.disk.rename(&home.dir, &target)?;
-        home.disk.sync_dir(home.disk.root())?;
+        home.disk.insist(home.disk.sync_dir(home.disk.root()))?;
         info!(%partition, dir = %target.display(), "the log is scheduled for deletion");
         let due = clock::now_ms().saturating_add(log.config().file_delete_delay_ms);
         self.shared.trash.add_dir(due, &home.disk, target);

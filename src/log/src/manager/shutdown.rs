@@ -17,7 +17,7 @@ pub(super) const CLEAN_MARKER: &str = ".kafka_cleanshutdown";
 const MARKER_CONTENT: &[u8] = br#"{"version":0,"brokerEpoch":-1}"#;
 
 /// Up to so many logs are synced file by file; more are synced with their whole file system.
-const SYNC_ONE_BY_ONE: usize = 8;
+pub(super) const SYNC_ONE_BY_ONE: usize = 8;
 
 impl LogManager {
     /// Flushes, writes snapshots, checkpoints and the mark of a clean stop, and closes the logs.

@@ -7,4 +7,5 @@ mod formats;
 mod hostile;
 mod loading;
 mod model;
+mod shortage;
 mod support;
