@@ -30,7 +30,15 @@ pub(crate) struct Inlet {
     requests: mpsc::Sender<(Request, oneshot::Sender<Received>)>,
 }
 
+/// Requests as the receiver gets them, with the way back.
+pub(crate) type Incoming = mpsc::Receiver<(Request, oneshot::Sender<Received>)>;
+
 impl Inlet {
+    pub(crate) fn new() -> (Inlet, Incoming) {
+        let (requests, incoming) = mpsc::channel(WAITING);
+        (Inlet { requests }, incoming)
+    }
+
     /// Has the request carried out. Whoever drops the future does not stop what it has begun.
     pub(crate) fn receive(&self, request: Request) -> impl Future<Output = Received> + use<> {
         let requests = self.requests.clone();
@@ -53,7 +61,7 @@ pub(crate) struct Receiver {
     configs: ConfigFollower,
     /// The highest controller epoch seen.
     controller_epoch: i32,
-    requests: mpsc::Receiver<(Request, oneshot::Sender<Received>)>,
+    requests: Incoming,
 }
 
 impl Receiver {
@@ -62,7 +70,7 @@ impl Receiver {
         local: Arc<dyn LocalReplicas>,
         configs: ConfigFollower,
     ) -> (Inlet, Receiver) {
-        let (inlet, requests) = mpsc::channel(WAITING);
+        let (inlet, requests) = Inlet::new();
         let receiver = Receiver {
             shared,
             local,
@@ -70,7 +78,7 @@ impl Receiver {
             controller_epoch: 0,
             requests,
         };
-        (Inlet { requests: inlet }, receiver)
+        (inlet, receiver)
     }
 
     /// Carries out requests until stopped; the one under way is finished.

@@ -132,19 +132,23 @@ impl TestBroker {
         decode_response(version, bytes).expect("a good response")
     }
 
+    /// Begins to answer any bytes behind a header.
+    pub(crate) fn call(&self, header: RequestHeader, body: Bytes) -> Answer {
+        self.server.call(Request {
+            header,
+            body,
+            connection: connection(),
+            received: Instant::now(),
+        })
+    }
+
     /// The answer to any bytes behind a header; the reason where the connection is closed.
     pub(crate) async fn answer(
         &self,
         header: RequestHeader,
         body: Bytes,
     ) -> Result<ResponseBody, String> {
-        let request = Request {
-            header,
-            body,
-            connection: connection(),
-            received: Instant::now(),
-        };
-        match self.server.call(request) {
+        match self.call(header, body) {
             Answer::Now(response) => Ok(response),
             Answer::None => Err("no answer".to_owned()),
             Answer::Later(later) => later.await.ok_or_else(|| "no answer".to_owned()),

@@ -1,5 +1,6 @@
 //! Handlers through the service, over a cluster in memory.
 
+mod commands;
 mod configs;
 mod controller;
 mod elections;
