@@ -70,9 +70,9 @@ fn append(error: &AppendError) -> ErrorCode {
 /// A log that was closed or deleted has gone to another broker, or is about to.
 pub(crate) fn storage(error: &StorageError) -> ErrorCode {
     match error {
-        StorageError::Io { .. }
-        | StorageError::Offline(_)
-        | StorageError::Exhausted { .. } => ErrorCode::KafkaStorageError,
+        StorageError::Io { .. } | StorageError::Offline(_) | StorageError::Exhausted { .. } => {
+            ErrorCode::KafkaStorageError
+        }
         StorageError::Closed(_) | StorageError::SegmentDeleted(_) => ErrorCode::NotLeaderOrFollower,
     }
 }

@@ -188,7 +188,8 @@ async fn update_metadata() {
 #[tokio::test]
 async fn clients_wait_for_the_first_word() {
     let mut broker = broker();
-    let context = Arc::get_mut(&mut broker.server.context).unwrap();
+    let server = Arc::get_mut(&mut broker.server).unwrap();
+    let context = Arc::get_mut(&mut server.context).unwrap();
     context.gate = Gate::shut();
     let versions = broker.call(header(ApiKey::ApiVersions, 0), Bytes::new());
     assert!(matches!(versions, Answer::Now(_)));
