@@ -126,5 +126,11 @@ async fn run_until_told(
         }
     };
     info!(signal = name, "stopping");
+    tokio::select! {
+        () = broker.leave() => {}
+        // Somebody who asks twice is in a hurry.
+        _ = terminate.recv() => warn!("stopping at once"),
+        _ = interrupt.recv() => warn!("stopping at once"),
+    }
     broker.stop().await
 }

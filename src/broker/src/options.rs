@@ -5,7 +5,7 @@ use std::net::{IpAddr, ToSocketAddrs as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use ottla_cluster::{LeaderBalance, SessionRecord, ZkConfig};
+use ottla_cluster::{LeaderBalance, LeaveOptions, SessionRecord, ZkConfig};
 use ottla_config::{ControllerConfig, ServerConfig};
 use ottla_metadata::Endpoint;
 use ottla_network::{BoundListener, ListenerSpec, NetworkConfig, default_frame_budget_bytes};
@@ -39,6 +39,15 @@ pub(crate) fn cluster(config: &ServerConfig) -> ottla_cluster::Settings {
         controller_socket_timeout: config.controller.socket_timeout,
         request_timeout: config.request_timeout,
     }
+}
+
+/// How leaderships are moved when the broker stops, if they are.
+pub(crate) fn leave(config: &ServerConfig) -> Option<LeaveOptions> {
+    let controller = &config.controller;
+    controller.controlled_shutdown.then_some(LeaveOptions {
+        attempts: controller.controlled_shutdown_max_retries,
+        backoff: controller.controlled_shutdown_retry_backoff,
+    })
 }
 
 fn leader_balance(config: &ControllerConfig) -> Option<LeaderBalance> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use ottla_cluster::Cluster;
+use ottla_cluster::{Cluster, LeaveOptions};
 use ottla_coordinator::Coordinator;
 use ottla_log::LogManager;
 use ottla_network::Network;
@@ -29,6 +29,8 @@ pub(crate) struct Running {
     pub(crate) replicas: Arc<ReplicaManager>,
     pub(crate) logs: Arc<LogManager>,
     pub(crate) watchdog: Option<Watchdog>,
+    /// How leaderships are moved before the stop (`controlled.shutdown.enable`).
+    pub(crate) leave: Option<LeaveOptions>,
 }
 
 impl Running {
@@ -38,6 +40,14 @@ impl Running {
             // Clients can still be served, which is better than nothing.
             error!(%error, "housekeeping has ended");
             std::future::pending().await
+        }
+    }
+
+    /// Has others take over what is led here, as far as they can; meanwhile clients are served, and
+    /// those who hold replicas catch up. Bounded by `controlled.shutdown.*`.
+    pub(crate) async fn leave(&self) {
+        if let Some(options) = self.leave {
+            self.cluster.leave(options).await;
         }
     }
 

@@ -12,7 +12,7 @@ use ottla_log::{LogDirs, LogManager};
 use ottla_metadata::{BrokerId, ConfigImage, Millis};
 use ottla_network::Listeners;
 use ottla_replication::{Options, ReplicaManager, Settings, TopicConfigs, log_manager_config};
-use ottla_server::{Configs, Context, Parts, Replicas, Server, group_settings};
+use ottla_server::{Configs, Context, Parts, Proposals, Replicas, Server, group_settings};
 use tracing::{info, warn};
 
 use crate::options;
@@ -84,7 +84,7 @@ async fn serve(
         logs: Arc::clone(&logs),
         image: Arc::clone(&image_cell),
         configs: Arc::clone(&configs) as Arc<dyn TopicConfigs>,
-        isr_store: None,
+        isr_store: Some(Arc::new(Proposals(bootstrap.isr_proposer()))),
         settings: Settings::of(&in_force),
     });
     let registered = bootstrap
@@ -133,6 +133,7 @@ async fn serve(
         replicas,
         logs,
         watchdog,
+        leave: options::leave(config),
     })
 }
 

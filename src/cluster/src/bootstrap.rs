@@ -18,6 +18,7 @@ use crate::commands::COMMANDS;
 use crate::configs::{self, ConfigFollower};
 use crate::courier::Roads;
 use crate::driver::{Driver, Inputs};
+use crate::isr::{self, IsrProposer, IsrQueue};
 use crate::membership;
 use crate::outbox::{ANSWERS, Outboxes};
 use crate::receiver::Receiver;
@@ -30,6 +31,8 @@ pub struct Bootstrap {
     zk: Zk,
     patience: Duration,
     image: Arc<ArcSwap<ClusterImage>>,
+    proposer: IsrProposer,
+    proposals: IsrQueue,
     configs: Arc<ArcSwap<ConfigImage>>,
 }
 
@@ -41,10 +44,13 @@ impl Bootstrap {
     pub async fn connect(config: ZkConfig) -> Result<Bootstrap, StartError> {
         let patience = config.connection_timeout;
         let zk = Zk::connect(config).await?;
+        let (proposer, proposals) = isr::queue();
         let bootstrap = Bootstrap {
             zk,
             patience,
             image: Arc::default(),
+            proposer,
+            proposals,
             configs: Arc::default(),
         };
         bootstrap
@@ -100,6 +106,11 @@ impl Bootstrap {
         let configs = Arc::new(self.within(configs::load(&self.zk)).await?);
         self.configs.store(Arc::clone(&configs));
         Ok(configs)
+    }
+
+    /// Takes what this broker's leaders propose. Nothing is stored before [`Registered::start`].
+    pub fn isr_proposer(&self) -> IsrProposer {
+        self.proposer.clone()
     }
 
     /// The cell that will hold the image: empty but for the cluster id until a controller publishes.
@@ -186,6 +197,7 @@ impl Registered {
         let watches = shared.zk.watch_events();
         let (answers_in, answers) = mpsc::channel(ANSWERS);
         let stop = watch::Sender::new(false);
+        let local_for_isr = Arc::clone(&local);
         let (configs, following) =
             ConfigFollower::start(Arc::clone(&shared), Arc::clone(&local), stop.subscribe());
         let (inlet, receiver) = Receiver::new(Arc::clone(&shared), local, configs.clone());
@@ -206,9 +218,15 @@ impl Registered {
             self.registered.generation,
         );
         let driving = tokio::spawn(driver.run(inputs, stop.subscribe()));
+        let storing = tokio::spawn(isr::run(
+            Arc::clone(&shared),
+            local_for_isr,
+            self.bootstrap.proposals,
+            stop.subscribe(),
+        ));
         let tasks = Tasks {
             stop,
-            running: Mutex::new(vec![driving, following, receiving]),
+            running: Mutex::new(vec![driving, following, receiving, storing]),
         };
         Cluster::new(shared, inlet, tasks)
     }

@@ -12,7 +12,8 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::commands::{Command, command};
+use crate::commands::{alter_partition, controlled_shutdown, grant_producer_ids};
+use crate::controller_channel::ControllerChannel;
 use crate::create_topics::CreatedTopic;
 use crate::receiver::Inlet;
 use crate::shared::Shared;
@@ -20,9 +21,9 @@ use crate::wait::{Failed, patience, within};
 use crate::{
     AlterConfigError, AlterationAnswer, AlterationRefused, Assignment, ConfigEntity,
     CreatePartitionsError, CreateTopicError, DeleteTopicError, ElectedLeaders, GrantError,
-    IsrAlteration, NewPartitions, NewTopic, ReassignError, ReassignmentAnswers, ShutdownRefused,
-    StoreError, WaitOptions, alter_configs, create_partitions, create_topics, delete_topics,
-    elect_leaders, reassign,
+    IsrAlteration, LeaveOptions, NewPartitions, NewTopic, ReassignError, ReassignmentAnswers,
+    ShutdownRefused, StoreError, WaitOptions, alter_configs, create_partitions, create_topics,
+    delete_topics, elect_leaders, leave, producer_ids, reassign,
 };
 
 /// How long a Metadata request that creates a topic waits for its leaders: many times what it
@@ -34,6 +35,8 @@ const LEADERS_SOON: std::time::Duration = std::time::Duration::from_millis(500);
 pub struct Cluster {
     pub(crate) shared: Arc<Shared>,
     inlet: Inlet,
+    /// The way to the controller for what is asked now and then.
+    channel: Arc<ControllerChannel>,
     tasks: Arc<Tasks>,
 }
 
@@ -46,6 +49,7 @@ pub(crate) struct Tasks {
 impl Cluster {
     pub(crate) fn new(shared: Arc<Shared>, inlet: Inlet, tasks: Tasks) -> Cluster {
         Cluster {
+            channel: Arc::new(ControllerChannel::new(Arc::clone(&shared))),
             shared,
             inlet,
             tasks: Arc::new(tasks),
@@ -222,16 +226,18 @@ impl Cluster {
         alter_configs::alter_configs(&self.shared, entity, configs).await
     }
 
-    /// Claims the next block of producer ids, inclusive at both ends. Whether the controller does it
-    /// (3.0 and later) or any broker, it is a compare-and-set of `/latest_producer_id_block`.
+    /// Takes the next block of producer ids for this broker, inclusive at both ends.
     ///
     /// # Errors
-    /// ZooKeeper is away or confused.
+    /// The controller or ZooKeeper is away or confused.
     pub async fn allocate_producer_ids(&self) -> Result<RangeInclusive<i64>, StoreError> {
-        let deadline = patience(&self.shared.zk, std::time::Duration::ZERO);
-        let claim = self.shared.zk.allocate_producer_ids(self.shared.id());
-        let block = within(deadline, claim).await.map_err(Failed::into_store)?;
-        Ok(block.first..=block.last)
+        producer_ids::allocate(&self.shared, &self.channel).await
+    }
+
+    /// Has the controller move leaderships off this broker before it stops. Returns when it has,
+    /// when nobody could take over, or when it was asked often enough.
+    pub async fn leave(&self, options: LeaveOptions) {
+        leave::leave(&self.shared, &self.channel, options).await;
     }
 
     /// Grants a broker a block of producer ids, as controller
@@ -244,21 +250,7 @@ impl Cluster {
         broker: BrokerId,
         broker_epoch: i64,
     ) -> Result<RangeInclusive<i64>, GrantError> {
-        if !self.is_controller() {
-            return Err(GrantError::NotController);
-        }
-        let known = self.image().brokers.get(&broker).map(|known| known.epoch);
-        match known {
-            None => Err(GrantError::UnknownBroker),
-            Some(known) if known != broker_epoch => Err(GrantError::StaleBrokerEpoch),
-            Some(_) => {
-                let deadline = patience(&self.shared.zk, std::time::Duration::ZERO);
-                let claim = self.shared.zk.allocate_producer_ids(broker);
-                let block = within(deadline, claim).await;
-                let block = block.map_err(|failed| GrantError::Store(failed.into_store()))?;
-                Ok(block.first..=block.last)
-            }
-        }
+        grant_producer_ids(&self.shared, broker, broker_epoch).await
     }
 
     /// Changes in-sync replicas for leaders, as controller (`KafkaController.alterPartitions`).
@@ -271,15 +263,7 @@ impl Cluster {
         broker_epoch: i64,
         partitions: Vec<IsrAlteration>,
     ) -> Result<Vec<AlterationAnswer>, AlterationRefused> {
-        let altered = command(&self.shared, |answer| Command::AlterPartition {
-            broker,
-            broker_epoch,
-            partitions,
-            answer,
-        });
-        altered
-            .await
-            .unwrap_or(Err(AlterationRefused::NotController))
+        alter_partition(&self.shared, broker, broker_epoch, partitions).await
     }
 
     /// Moves leaderships off a broker that wants to stop, as controller, and answers what could not
@@ -292,14 +276,7 @@ impl Cluster {
         broker: BrokerId,
         broker_epoch: i64,
     ) -> Result<BTreeSet<TopicPartition>, ShutdownRefused> {
-        let shut_down = command(&self.shared, |answer| Command::ControlledShutdown {
-            broker,
-            broker_epoch,
-            answer,
-        });
-        shut_down
-            .await
-            .unwrap_or(Err(ShutdownRefused::NotController))
+        controlled_shutdown(&self.shared, broker, broker_epoch).await
     }
 
     /// A group's position in a partition as ZooKeeper has it (OffsetFetch v0, and the consumers of

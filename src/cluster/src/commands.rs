@@ -1,6 +1,7 @@
 //! What handlers of requests want of the controller, and who waits for it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use ottla_controller::{
@@ -10,7 +11,9 @@ use ottla_controller::{
 use ottla_metadata::{BrokerId, TopicPartition};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::GrantError;
 use crate::shared::Shared;
+use crate::wait::{patience, within};
 
 /// Commands that may wait for the controller's task; who asks for more waits.
 pub(crate) const COMMANDS: usize = 256;
@@ -183,6 +186,62 @@ pub(crate) async fn command<T>(
         answered.await.ok()
     };
     tokio::time::timeout(PATIENCE, ask).await.ok()?
+}
+
+/// Changes in-sync replicas for leaders, as controller.
+pub(crate) async fn alter_partition(
+    shared: &Shared,
+    broker: BrokerId,
+    broker_epoch: i64,
+    partitions: Vec<IsrAlteration>,
+) -> Altered {
+    let altered = command(shared, |answer| Command::AlterPartition {
+        broker,
+        broker_epoch,
+        partitions,
+        answer,
+    });
+    altered
+        .await
+        .unwrap_or(Err(AlterationRefused::NotController))
+}
+
+/// Moves leaderships off a broker, as controller.
+pub(crate) async fn controlled_shutdown(
+    shared: &Shared,
+    broker: BrokerId,
+    broker_epoch: i64,
+) -> ShutDown {
+    let shut_down = command(shared, |answer| Command::ControlledShutdown {
+        broker,
+        broker_epoch,
+        answer,
+    });
+    shut_down
+        .await
+        .unwrap_or(Err(ShutdownRefused::NotController))
+}
+
+/// Grants a broker a block of producer ids, as controller.
+pub(crate) async fn grant_producer_ids(
+    shared: &Shared,
+    broker: BrokerId,
+    broker_epoch: i64,
+) -> Result<RangeInclusive<i64>, GrantError> {
+    if !shared.is_controller() {
+        return Err(GrantError::NotController);
+    }
+    let image = shared.image.load_full();
+    match image.brokers.get(&broker).map(|known| known.epoch) {
+        None => Err(GrantError::UnknownBroker),
+        Some(known) if known != broker_epoch => Err(GrantError::StaleBrokerEpoch),
+        Some(_) => {
+            let deadline = patience(&shared.zk, Duration::ZERO);
+            let block = within(deadline, shared.zk.allocate_producer_ids(broker)).await;
+            let block = block.map_err(|failed| GrantError::Store(failed.into_store()))?;
+            Ok(block.first..=block.last)
+        }
+    }
 }
 
 /// The commands on their way to the controller's task.

@@ -22,6 +22,7 @@ mod cluster;
 mod commands;
 mod configs;
 mod context;
+mod controller_channel;
 mod convert;
 mod courier;
 mod create_partitions;
@@ -31,10 +32,13 @@ mod driver;
 mod elect_leaders;
 mod error;
 mod image;
+mod isr;
+mod leave;
 mod local;
 mod membership;
 mod options;
 mod outbox;
+mod producer_ids;
 mod reassign;
 mod receiver;
 mod shared;
@@ -52,8 +56,11 @@ pub use error::{
     AlterConfigError, CreatePartitionsError, CreateTopicError, DeleteTopicError, ElectLeaderError,
     GrantError, InvalidAssignment, ReassignError, StartError, StoreError,
 };
+pub use isr::{IsrOutcome, IsrProposal, IsrProposer};
 pub use local::{ConfigEntity, LocalReplicas};
-pub use options::{LeaderBalance, NewPartitions, NewTopic, Registration, Settings, WaitOptions};
+pub use options::{
+    LeaderBalance, LeaveOptions, NewPartitions, NewTopic, Registration, Settings, WaitOptions,
+};
 pub use ottla_controller::{
     AlterationAnswer, AlterationError, AlterationRefused, Assignment, EPOCH_DURING_DELETE,
     ElectionKind, ElectionRefused, IsrAlteration, LeaderAndIsr, LeaderAndIsrPartition, LeaderIsr,

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use ottla_controller::{LeaderAndIsr, ReplicaAnswers, RequestRefused, StopReplica};
 use ottla_metadata::{ClusterImage, ConfigImage, TopicName};
 
+use crate::{IsrOutcome, IsrProposal};
+
 /// The broker's own replicas, commanded by whichever controller leads the cluster.
 ///
 /// Calls come one at a time, in the controller's order, from a thread that may block (opening and
@@ -22,6 +24,10 @@ pub trait LocalReplicas: Send + Sync + 'static {
     /// The image changed and is already visible through `Cluster::image`. `removed` names topics
     /// that left it with this change.
     fn metadata_updated(&self, image: &Arc<ClusterImage>, removed: &[TopicName]);
+
+    /// What became of in-sync replicas that this broker's leader proposed. Called at any time; must
+    /// not block.
+    fn isr_stored(&self, proposal: &IsrProposal, outcome: IsrOutcome);
 
     /// Dynamic configuration changed and is already visible through `Cluster::configs`.
     fn configs_changed(&self, configs: &Arc<ConfigImage>, changed: &[ConfigEntity]);

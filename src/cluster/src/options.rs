@@ -55,6 +55,15 @@ pub struct LeaderBalance {
     pub percentage: i32,
 }
 
+/// How a broker that stops has its leaderships moved first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LeaveOptions {
+    /// How often the controller is asked (`controlled.shutdown.max.retries`).
+    pub attempts: u32,
+    /// The pause in between (`controlled.shutdown.retry.backoff.ms`).
+    pub backoff: Duration,
+}
+
 /// A topic to create.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewTopic {

@@ -5,6 +5,7 @@ mod commands;
 mod controllers;
 mod elections;
 mod fixture;
+mod isr;
 mod outboxes;
 mod reassignments;
 mod sessions;

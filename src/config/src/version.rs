@@ -110,6 +110,8 @@ impl MetadataVersion {
     pub const V2_8_IV0: MetadataVersion = named("2.8-IV0");
     /// The first version whose controller tells of topic ids (KIP-516).
     pub const V2_8_IV1: MetadataVersion = named("2.8-IV1");
+    /// The first version whose controller grants producer ids (KIP-730).
+    pub const V3_0_IV0: MetadataVersion = named("3.0-IV0");
     /// The first version that ignores `message.format.version`.
     pub const V3_0_IV1: MetadataVersion = named("3.0-IV1");
     /// The first version that marks a leader elected uncleanly as recovering (KIP-704).

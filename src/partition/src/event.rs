@@ -34,11 +34,18 @@ pub struct Waiter {
 }
 
 /// How the attempt to store an ISR ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StoreOutcome {
     /// Stored, and the state has this version now.
     Stored {
         /// The new partition epoch.
+        partition_epoch: i32,
+    },
+    /// Not stored: under the same leadership somebody else has stored this, which is taken over.
+    Changed {
+        /// The in-sync replicas that are stored.
+        isr: Replicas,
+        /// The partition epoch.
         partition_epoch: i32,
     },
     /// Surely not stored, and the stored state is still the one we know: the proposal is dropped.

@@ -333,7 +333,18 @@ impl Partition {
                 self.partition_epoch = partition_epoch;
                 self.raise_high_watermark(now, actions);
             }
-            StoreOutcome::Refused => leader.isr = Isr::Settled(settled.clone()),
+            StoreOutcome::Changed {
+                isr,
+                partition_epoch,
+            } => {
+                leader.isr = Isr::Settled(isr);
+                self.partition_epoch = partition_epoch;
+                self.raise_high_watermark(now, actions);
+            }
+            StoreOutcome::Refused => {
+                leader.isr = Isr::Settled(settled.clone());
+                self.raise_high_watermark(now, actions);
+            }
             StoreOutcome::Conflict => {}
             StoreOutcome::Unknown => {
                 let isr = proposed.clone();

@@ -38,11 +38,18 @@ impl Gate {
     }
 }
 
-/// Whether these requests come in at any time: they bring knowledge of the cluster, or need none.
+/// Whether these requests come in at any time: they bring knowledge of the cluster, or need none, or
+/// are for the controller, which knows.
 pub(crate) fn always_comes_in(key: ApiKey) -> bool {
     matches!(
         key,
-        ApiKey::ApiVersions | ApiKey::LeaderAndIsr | ApiKey::StopReplica | ApiKey::UpdateMetadata
+        ApiKey::ApiVersions
+            | ApiKey::LeaderAndIsr
+            | ApiKey::StopReplica
+            | ApiKey::UpdateMetadata
+            | ApiKey::ControlledShutdown
+            | ApiKey::AlterPartition
+            | ApiKey::AllocateProducerIds
     )
 }
 

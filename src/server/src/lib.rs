@@ -34,7 +34,7 @@ mod words;
 pub use configs::Configs;
 pub use context::{Context, Parts};
 pub use group_settings::group_settings;
-pub use local_replicas::Replicas;
+pub use local_replicas::{Proposals, Replicas};
 
 use std::sync::Arc;
 

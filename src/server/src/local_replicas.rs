@@ -5,15 +5,33 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use ottla_cluster::{
-    ConfigEntity, LeaderAndIsr, LeaderAndIsrPartition, LocalReplicas, ReplicaAnswers,
-    RequestRefused, StopReplica, StopReplicaPartition,
+    ConfigEntity, IsrOutcome, IsrProposal, IsrProposer, LeaderAndIsr, LeaderAndIsrPartition,
+    LocalReplicas, ReplicaAnswers, RequestRefused, StopReplica, StopReplicaPartition,
 };
 use ottla_coordinator::{Coordinator, OFFSETS_TOPIC};
 use ottla_metadata::{BrokerId, ClusterImage, ConfigImage, TopicName, TopicPartition};
-use ottla_replication::{Assignment, Leadership, ReplicaError, ReplicaManager, ReplicaStop};
+use ottla_replication::{
+    Assignment, IsrStore, Leadership, ReplicaError, ReplicaManager, ReplicaStop, StoreOutcome,
+};
 use parking_lot::Mutex;
 
 use crate::configs::Configs;
+
+/// Hands the leaders' proposals of in-sync replicas to the cluster.
+pub struct Proposals(pub IsrProposer);
+
+impl IsrStore for Proposals {
+    fn propose(&self, proposal: ottla_replication::IsrProposal) {
+        self.0.propose(IsrProposal {
+            partition: proposal.partition,
+            topic_id: proposal.topic_id,
+            isr: proposal.isr,
+            controller_epoch: proposal.controller_epoch,
+            leader_epoch: proposal.leader_epoch,
+            expected: proposal.expected,
+        });
+    }
+}
 
 /// The broker's own replicas as the cluster crate commands them.
 pub struct Replicas {
@@ -85,6 +103,31 @@ impl LocalReplicas for Replicas {
         }
         drop(live);
         self.coordinator.topics_deleted(removed);
+    }
+
+    fn isr_stored(&self, proposal: &IsrProposal, outcome: IsrOutcome) {
+        self.manager.isr_stored(
+            &ottla_replication::IsrProposal {
+                partition: proposal.partition.clone(),
+                topic_id: proposal.topic_id,
+                isr: proposal.isr.clone(),
+                controller_epoch: proposal.controller_epoch,
+                leader_epoch: proposal.leader_epoch,
+                expected: proposal.expected,
+            },
+            match outcome {
+                IsrOutcome::Stored { partition_epoch } => StoreOutcome::Stored { partition_epoch },
+                IsrOutcome::Refused => StoreOutcome::Refused,
+                IsrOutcome::Conflict => StoreOutcome::Conflict,
+                IsrOutcome::Changed {
+                    isr,
+                    partition_epoch,
+                } => StoreOutcome::Changed {
+                    isr: isr.into_iter().collect(),
+                    partition_epoch,
+                },
+            },
+        );
     }
 
     fn configs_changed(&self, configs: &Arc<ConfigImage>, changed: &[ConfigEntity]) {

@@ -22,7 +22,11 @@ async fn the_controller_answers_and_others_say_that_they_are_not_it() {
     let first = start(&connect, 1).await;
     first.is_controller().await;
     let second = start(&connect, 2).await;
-    first.create("t", 1).await.unwrap();
+    let topic = NewTopic {
+        assignment: vec![(0, vec![BrokerId(1)])],
+        ..NewTopic::named("t")
+    };
+    first.create_topic(topic).await.unwrap();
     let (id, epoch) = (BrokerId(1), first.cluster.broker_epoch());
 
     let altered = first

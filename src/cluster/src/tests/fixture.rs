@@ -66,6 +66,10 @@ impl LocalReplicas for Recorder {
         }
     }
 
+    fn isr_stored(&self, proposal: &IsrProposal, outcome: IsrOutcome) {
+        self.note(format!("isr {} {outcome:?}", proposal.partition));
+    }
+
     fn configs_changed(&self, _configs: &Arc<ConfigImage>, changed: &[ConfigEntity]) {
         for entity in changed {
             self.note(format!("config {entity:?}"));
@@ -77,6 +81,7 @@ impl LocalReplicas for Recorder {
 pub(super) struct Broker {
     pub(super) cluster: Cluster,
     pub(super) told: Arc<Recorder>,
+    pub(super) proposer: IsrProposer,
 }
 
 /// A connect string below which nobody else is.
@@ -136,6 +141,7 @@ pub(super) async fn start_with(config: ZkConfig, id: i32, settings: Settings) ->
     let bootstrap = Bootstrap::connect(config).await.unwrap();
     bootstrap.cluster_id().await.unwrap();
     bootstrap.load_configs().await.unwrap();
+    let proposer = bootstrap.isr_proposer();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let registration = Registration {
         id: BrokerId(id),
@@ -152,7 +158,11 @@ pub(super) async fn start_with(config: ZkConfig, id: i32, settings: Settings) ->
     let told = Arc::new(Recorder::default());
     let cluster = registered.start(settings, Arc::clone(&told) as Arc<dyn LocalReplicas>);
     tokio::spawn(super::wire::serve(listener, cluster.clone()));
-    Broker { cluster, told }
+    Broker {
+        cluster,
+        told,
+        proposer,
+    }
 }
 
 /// Waits for something that changes by itself. Polled: it is the test that looks, from outside.

@@ -1,10 +1,15 @@
-//! The broker's port in these tests: it takes what controllers send, and nothing else.
+//! The broker's port in these tests: it takes what controllers send, and what is sent to them.
 
 use bytes::{Buf, Bytes, BytesMut};
+use ottla_metadata::{BrokerId, TopicId};
 use ottla_protocol::layout::Guarded;
+use ottla_protocol::messages::api_versions_response::ApiVersion;
 use ottla_protocol::messages::{
-    LeaderAndIsrRequest, LeaderAndIsrResponse, StopReplicaRequest, StopReplicaResponse,
-    UpdateMetadataRequest, UpdateMetadataResponse, leader_and_isr_response, stop_replica_response,
+    AllocateProducerIdsRequest, AllocateProducerIdsResponse, AlterPartitionRequest,
+    AlterPartitionResponse, ApiVersionsResponse, ControlledShutdownRequest,
+    ControlledShutdownResponse, LeaderAndIsrRequest, LeaderAndIsrResponse, StopReplicaRequest,
+    StopReplicaResponse, UpdateMetadataRequest, UpdateMetadataResponse, alter_partition_response,
+    leader_and_isr_response, stop_replica_response,
 };
 use ottla_protocol::{
     ApiKey, Encodable, Part, RequestHeader, decode_header, decode_request, encode_response,
@@ -29,7 +34,11 @@ async fn answer(mut stream: TcpStream, cluster: Cluster) {
             ApiKey::LeaderAndIsr => leader_and_isr(&cluster, &header, frame).await,
             ApiKey::StopReplica => stop_replica(&cluster, &header, frame).await,
             ApiKey::UpdateMetadata => update_metadata(&cluster, &header, frame).await,
-            other => panic!("controllers do not send {other}"),
+            ApiKey::ApiVersions => api_versions(&header),
+            ApiKey::AlterPartition => alter_partition(&cluster, &header, frame).await,
+            ApiKey::AllocateProducerIds => allocate_producer_ids(&cluster, &header, frame).await,
+            ApiKey::ControlledShutdown => controlled_shutdown(&cluster, &header, frame).await,
+            other => panic!("brokers do not send each other {other}"),
         };
         stream.write_all(&response).await.unwrap();
     }
@@ -119,6 +128,106 @@ async fn update_metadata(cluster: &Cluster, header: &RequestHeader, frame: Bytes
         header,
         &UpdateMetadataResponse::default().with_error_code(code),
     )
+}
+
+fn api_versions(header: &RequestHeader) -> Vec<u8> {
+    let keys = [
+        ApiKey::ControlledShutdown,
+        ApiKey::AlterPartition,
+        ApiKey::AllocateProducerIds,
+    ];
+    let keys = keys.map(|key| {
+        let versions = key.versions();
+        ApiVersion::default()
+            .with_api_key(key.key())
+            .with_min_version(versions.min)
+            .with_max_version(versions.max)
+    });
+    let response = ApiVersionsResponse::default().with_api_keys(keys.to_vec());
+    framed(header, &response)
+}
+
+async fn alter_partition(cluster: &Cluster, header: &RequestHeader, frame: Bytes) -> Vec<u8> {
+    let message: AlterPartitionRequest = decode_request(header.api_version, frame).unwrap();
+    let (broker, epoch) = (BrokerId(message.broker_id.0), message.broker_epoch);
+    let topic = &message.topics[0];
+    let wanted = topic.partitions.iter().map(|partition| IsrAlteration {
+        topic: match header.api_version {
+            0 | 1 => TopicKey::Name(topic.topic_name.as_str().into()),
+            _ => TopicKey::Id(TopicId(*topic.topic_id.as_bytes())),
+        },
+        partition: partition.partition_index,
+        leader_epoch: partition.leader_epoch,
+        isr: match header.api_version {
+            0..=2 => partition.new_isr.iter().map(|id| BrokerId(id.0)).collect(),
+            _ => {
+                let states = partition.new_isr_with_epochs.iter();
+                states.map(|state| BrokerId(state.broker_id.0)).collect()
+            }
+        },
+        recovering: partition.leader_recovery_state != 0,
+        partition_epoch: partition.partition_epoch,
+    });
+    let response = AlterPartitionResponse::default();
+    let response = match cluster
+        .alter_partition(broker, epoch, wanted.collect())
+        .await
+    {
+        Err(AlterationRefused::NotController) => response.with_error_code(41),
+        Err(AlterationRefused::StaleBrokerEpoch) => response.with_error_code(77),
+        Ok(answers) => {
+            let partition = |answer: AlterationAnswer| {
+                let partition = alter_partition_response::PartitionData::default()
+                    .with_partition_index(answer.partition);
+                match answer.result {
+                    Err(AlterationError::IneligibleReplica) => partition.with_error_code(107),
+                    Err(AlterationError::FencedLeaderEpoch) => partition.with_error_code(74),
+                    Err(error) => panic!("{error}"),
+                    Ok(node) => partition
+                        .with_leader_id(node.state.leader.unwrap().0.into())
+                        .with_leader_epoch(node.state.leader_epoch)
+                        .with_isr(node.state.isr.iter().map(|id| id.0.into()).collect())
+                        .with_partition_epoch(node.version),
+                }
+            };
+            response.with_topics(vec![
+                alter_partition_response::TopicData::default()
+                    .with_topic_name(topic.topic_name.clone())
+                    .with_topic_id(topic.topic_id)
+                    .with_partitions(answers.into_iter().map(partition).collect()),
+            ])
+        }
+    };
+    framed(header, &response)
+}
+
+async fn allocate_producer_ids(cluster: &Cluster, header: &RequestHeader, frame: Bytes) -> Vec<u8> {
+    let message: AllocateProducerIdsRequest = decode_request(header.api_version, frame).unwrap();
+    let broker = BrokerId(message.broker_id.0);
+    let granted = cluster.grant_producer_ids(broker, message.broker_epoch);
+    let response = AllocateProducerIdsResponse::default();
+    let response = match granted.await {
+        Ok(block) => response
+            .with_producer_id_start((*block.start()).into())
+            .with_producer_id_len(1000),
+        Err(_) => response.with_error_code(41),
+    };
+    framed(header, &response)
+}
+
+async fn controlled_shutdown(cluster: &Cluster, header: &RequestHeader, frame: Bytes) -> Vec<u8> {
+    let message: ControlledShutdownRequest = decode_request(header.api_version, frame).unwrap();
+    let broker = BrokerId(message.broker_id.0);
+    let left = cluster.controlled_shutdown(broker, message.broker_epoch);
+    let response = ControlledShutdownResponse::default();
+    let response = match left.await {
+        Ok(left) => {
+            assert!(left.is_empty());
+            response
+        }
+        Err(_) => response.with_error_code(11),
+    };
+    framed(header, &response)
 }
 
 fn code(refused: RequestRefused) -> i16 {

@@ -43,19 +43,22 @@ pub(super) const KEYS: &[KeyDef] = &[
         Boolean,
         Some("true"),
         "Whether a stopping broker hands over its partitions first.",
-    ),
+    )
+    .implemented(),
     KeyDef::new(
         Medium,
         "controlled.shutdown.max.retries",
         Int,
         Some("3"),
         "How often it tries.",
-    ),
+    )
+    .implemented(),
     KeyDef::new(
         Medium,
         "controlled.shutdown.retry.backoff.ms",
         Long,
         Some("5000"),
         "Pause between two tries.",
-    ),
+    )
+    .implemented(),
 ];

@@ -1,0 +1,129 @@
+//! A broker that is about to stop has the controller move its leaderships first
+//! (`KafkaServer.controlledShutdown`).
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use ottla_config::MetadataVersion;
+use ottla_metadata::TopicPartition;
+use ottla_protocol::ErrorCode;
+use ottla_protocol::messages::{self, ControlledShutdownRequest, ControlledShutdownResponse};
+
+use crate::commands::controlled_shutdown;
+use crate::controller_channel::{Ask, ControllerChannel};
+use crate::options::LeaveOptions;
+use crate::shared::Shared;
+use crate::wait::is_connected;
+
+/// How long one question may take, so that a controller that hangs does not hold up the stop.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Asks until nothing is led here that others could lead, or until there were enough attempts.
+pub(crate) async fn leave(
+    shared: &Arc<Shared>,
+    channel: &ControllerChannel,
+    options: LeaveOptions,
+) {
+    for attempt in 1..=options.attempts {
+        if is_alone(shared) {
+            tracing::info!("no other broker lives that could take over");
+            return;
+        }
+        let ask = ControlledShutdown {
+            shared: Arc::clone(shared),
+        };
+        let patience = shared.settings.controller_socket_timeout.min(PATIENCE);
+        let asked = tokio::time::timeout(patience, channel.try_ask(&ask)).await;
+        match asked.unwrap_or(None) {
+            Some(Ok(left)) if left.is_empty() => {
+                tracing::info!("the controller has moved all leaderships");
+                return;
+            }
+            Some(Ok(left)) => {
+                tracing::info!(
+                    left = left.len(),
+                    "leaderships remain that could not be moved"
+                );
+            }
+            Some(Err(code)) => tracing::info!(%code, "the controller moved no leaderships"),
+            None => tracing::info!("no controller was found to move leaderships"),
+        }
+        if attempt < options.attempts {
+            tokio::time::sleep(options.backoff).await;
+        }
+    }
+    if options.attempts > 0 {
+        tracing::warn!("stopping, although leaderships could not be moved");
+    }
+}
+
+/// Whether this is the only broker that lives.
+fn is_alone(shared: &Shared) -> bool {
+    let image = shared.image.load();
+    image.brokers.keys().all(|id| *id == shared.id())
+}
+
+struct ControlledShutdown {
+    shared: Arc<Shared>,
+}
+
+impl ControlledShutdown {
+    fn broker_epoch(&self) -> i64 {
+        self.shared.broker_epoch.load(Ordering::Acquire)
+    }
+}
+
+impl Ask for ControlledShutdown {
+    type Request = ControlledShutdownRequest;
+    type Answer = Result<BTreeSet<TopicPartition>, ErrorCode>;
+
+    fn newest_version(&self) -> Option<i16> {
+        let version = self.shared.settings.version;
+        Some(if version >= MetadataVersion::V2_4_IV1 {
+            3
+        } else if version >= MetadataVersion::V2_2_IV0 {
+            2
+        } else if version >= MetadataVersion::V0_9_0 {
+            1
+        } else {
+            0
+        })
+    }
+
+    fn request(&self, version: i16) -> ControlledShutdownRequest {
+        let request = ControlledShutdownRequest::default()
+            .with_broker_id(messages::BrokerId(self.shared.id().0));
+        match version {
+            0 | 1 => request,
+            _ => request.with_broker_epoch(self.broker_epoch()),
+        }
+    }
+
+    fn answer(&self, _version: i16, response: ControlledShutdownResponse) -> Option<Self::Answer> {
+        let code = ErrorCode::from_code(response.error_code);
+        match code.unwrap_or(ErrorCode::UnknownServerError) {
+            ErrorCode::None => {
+                let left = response.remaining_partitions.iter().map(|partition| {
+                    TopicPartition::new(partition.topic_name.as_str(), partition.partition_index)
+                });
+                Some(Ok(left.collect()))
+            }
+            // How a broker that is not the controller says so here.
+            ErrorCode::NotController | ErrorCode::StaleControllerEpoch => None,
+            code => Some(Err(code)),
+        }
+    }
+
+    async fn ask_own(&self) -> Option<Self::Answer> {
+        if !is_connected(&self.shared.zk) {
+            return None;
+        }
+        let (id, epoch) = (self.shared.id(), self.broker_epoch());
+        controlled_shutdown(&self.shared, id, epoch)
+            .await
+            .ok()
+            .map(Ok)
+    }
+}
