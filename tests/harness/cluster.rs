@@ -1,5 +1,6 @@
 //! Several brokers over one ZooKeeper of their own, to be killed, frozen and restarted one by one.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,7 +13,7 @@ use ottla_zk::testing::ZooKeeperServer;
 use tokio::runtime::Runtime;
 
 use crate::{
-    Broker, BrokerKind, BrokerOptions, Network, Place, Presence, wait_for_znode, znode,
+    Broker, BrokerKind, BrokerOptions, Network, Place, Presence, children, wait_for_znode, znode,
     zookeeper_at,
 };
 
@@ -27,6 +28,7 @@ pub struct ClusterSpec {
     properties: Vec<(String, String)>,
     of_one: Vec<(i32, String, String)>,
     in_namespaces: bool,
+    one_after_the_other: bool,
 }
 
 impl ClusterSpec {
@@ -44,6 +46,7 @@ impl ClusterSpec {
             properties: Vec::new(),
             of_one: Vec::new(),
             in_namespaces: false,
+            one_after_the_other: false,
         }
         .with("zookeeper.session.timeout.ms", "3000")
         .with("offsets.topic.replication.factor", &replicas)
@@ -78,6 +81,13 @@ impl ClusterSpec {
     #[must_use]
     pub fn in_namespaces(mut self) -> ClusterSpec {
         self.in_namespaces = true;
+        self
+    }
+
+    /// A broker is started when the one before serves: broker 0 becomes the controller.
+    #[must_use]
+    pub fn one_after_the_other(mut self) -> ClusterSpec {
+        self.one_after_the_other = true;
         self
     }
 
@@ -139,7 +149,13 @@ impl TestCluster {
             runtime: Arc::new(runtime),
             network,
         };
-        cluster.restart_all();
+        if spec.one_after_the_other {
+            cluster
+                .ids()
+                .for_each(|id| cluster.broker_mut(id).restart());
+        } else {
+            cluster.restart_all();
+        }
         cluster.wait_for_members();
         cluster
     }
@@ -206,17 +222,33 @@ impl TestCluster {
         replicas: i16,
         configs: &[(&str, &str)],
     ) {
-        let topic = NewTopic {
+        self.create(&NewTopic {
             name: name.to_owned(),
             partitions: Some(partitions),
             replication_factor: Some(replicas),
-            assignment: std::collections::BTreeMap::new(),
-            configs: configs
-                .iter()
-                .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
-                .collect(),
-        };
-        self.with_admin(async |admin| admin.create_topic(&topic, false).await)
+            assignment: BTreeMap::new(),
+            configs: owned(configs),
+        });
+    }
+
+    /// The same with the replicas of each partition.
+    pub fn create_topic_on(&self, name: &str, replicas: &[&[i32]], configs: &[(&str, &str)]) {
+        let assignment = (0..).zip(replicas).map(|(partition, ids)| {
+            let ids = ids.iter().map(|id| BrokerId(*id)).collect();
+            (partition, ids)
+        });
+        self.create(&NewTopic {
+            name: name.to_owned(),
+            partitions: None,
+            replication_factor: None,
+            assignment: assignment.collect(),
+            configs: owned(configs),
+        });
+    }
+
+    fn create(&self, topic: &NewTopic) {
+        let name = &topic.name;
+        self.with_admin(async |admin| admin.create_topic(topic, false).await)
             .unwrap_or_else(|e| panic!("creating {name}: {e}"));
         self.wait_for_full_isr(name);
     }
@@ -305,6 +337,15 @@ impl TestCluster {
             })
         };
         self.wait_for_view(&format!("{what} of {topic}"), &self.up(), PATIENCE, all);
+    }
+
+    /// Waits until a znode has no children.
+    pub fn wait_for_no_children(&self, path: &str) {
+        let start = Instant::now();
+        while !children(&self.connect, path).is_empty() {
+            assert!(start.elapsed() < PATIENCE, "{path} keeps its children");
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// Leader of a partition as the znode has it, -1 for none.
@@ -469,6 +510,13 @@ impl TestCluster {
             .restart()
             .unwrap_or_else(|e| panic!("ZooKeeper does not start again: {e}"));
     }
+}
+
+fn owned(configs: &[(&str, &str)]) -> BTreeMap<String, String> {
+    configs
+        .iter()
+        .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+        .collect()
 }
 
 fn client_options(bootstrap: &str) -> ClusterOptions {

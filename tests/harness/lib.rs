@@ -34,7 +34,8 @@ pub use record::{Record, records_for};
 pub use steady::Steady;
 pub use topic::{create_topic, end_offsets, topics_tool};
 pub use zookeeper::{
-    Presence, children, own_zookeeper, wait_for_znode, znode, zookeeper, zookeeper_at,
+    Presence, Znode, children, own_zookeeper, wait_for_znode, znode, znodes, zookeeper,
+    zookeeper_at,
 };
 
 /// A port on 127.0.0.1 that was free a moment ago.

@@ -1,5 +1,6 @@
 //! The ZooKeeper of a test, and what the znodes hold.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use ottla_zk::testing::{ZooKeeperServer, shared};
@@ -47,6 +48,43 @@ pub fn znode(connect: &str, path: &str) -> Option<String> {
         Ok((data, _)) => Some(String::from_utf8_lossy(&data).into_owned()),
         Err(Error::NoNode) => None,
         Err(e) => panic!("{path}: {e}"),
+    })
+}
+
+/// A znode.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Znode {
+    /// Its data, if it has any.
+    pub text: Option<String>,
+    /// How often it was written.
+    pub version: i32,
+    /// Whether it goes with a session.
+    pub ephemeral: bool,
+}
+
+/// All znodes below the chroot of `connect`, by path.
+pub fn znodes(connect: &str) -> BTreeMap<String, Znode> {
+    with_client(connect, async |client| {
+        let mut found = BTreeMap::new();
+        let mut open = vec!["/".to_owned()];
+        while let Some(path) = open.pop() {
+            let (data, stat) = match client.get_data(&path).await {
+                Ok(read) => read,
+                Err(Error::NoNode) => continue,
+                Err(e) => panic!("{path}: {e}"),
+            };
+            let children = client.list_children(&path).await.unwrap_or_default();
+            let below = path.trim_end_matches('/');
+            open.extend(children.iter().map(|child| format!("{below}/{child}")));
+            let text = String::from_utf8_lossy(&data).into_owned();
+            let node = Znode {
+                text: Some(text).filter(|text| !text.is_empty()),
+                version: stat.version,
+                ephemeral: stat.ephemeral_owner != 0,
+            };
+            found.insert(path, node);
+        }
+        found
     })
 }
 
