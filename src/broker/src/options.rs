@@ -35,7 +35,7 @@ pub(crate) fn cluster(config: &ServerConfig) -> ottla_cluster::Settings {
         default_replication_factor: config.topics.default_replication_factor,
         leader_balance: leader_balance(&config.controller),
         inter_broker_listener: config.listeners.inter_broker.clone(),
-        controller_listener: config.listeners.inter_broker.clone(),
+        controller_listener: controller_listener(config).to_owned(),
         controller_socket_timeout: config.controller.socket_timeout,
         request_timeout: config.request_timeout,
     }
@@ -57,6 +57,13 @@ fn leader_balance(config: &ControllerConfig) -> Option<LeaderBalance> {
     })
 }
 
+/// The listener that takes what controllers send.
+fn controller_listener(config: &ServerConfig) -> &str {
+    let listeners = &config.listeners;
+    let own = listeners.control_plane.as_ref();
+    own.unwrap_or(&listeners.inter_broker)
+}
+
 pub(crate) fn listeners(config: &ServerConfig) -> Vec<ListenerSpec> {
     let (listeners, limits) = (
         &config.listeners,
@@ -71,7 +78,9 @@ pub(crate) fn listeners(config: &ServerConfig) -> Vec<ListenerSpec> {
             host: listener.host.clone().unwrap_or_default(),
             port: listener.port,
             // Only a listener of its own keeps the brokers' connections apart from the clients'.
-            inter_broker: listeners.bind.len() > 1 && listener.name == listeners.inter_broker,
+            inter_broker: listeners.bind.len() > 1
+                && (listener.name == listeners.inter_broker
+                    || Some(&listener.name) == listeners.control_plane.as_ref()),
             max_connections: limits.get(&listener.name).copied(),
         })
         .collect()

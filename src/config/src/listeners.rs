@@ -15,6 +15,7 @@ const ADVERTISED: &str = "advertised.listeners";
 const PROTOCOLS: &str = "listener.security.protocol.map";
 const INTER_BROKER: &str = "inter.broker.listener.name";
 const INTER_BROKER_PROTOCOL: &str = "security.inter.broker.protocol";
+const CONTROL_PLANE: &str = "control.plane.listener.name";
 
 /// Reads and checks the listener keys.
 pub(crate) fn read(values: &Values) -> Result<Listeners, ConfigError> {
@@ -27,14 +28,36 @@ pub(crate) fn read(values: &Values) -> Result<Listeners, ConfigError> {
     };
     let (inter_broker, inter_broker_protocol) = inter_broker(values, &security_protocols)?;
     check_advertised(values, &bind, &told, &inter_broker)?;
+    let control_plane = control_plane(values, &told, &inter_broker)?;
     refuse_unserved(values, &bind)?;
     Ok(Listeners {
         advertised: advertised(&bind, told),
         bind,
         inter_broker,
         inter_broker_protocol,
+        control_plane,
         security_protocols,
     })
+}
+
+/// A listener that is advertised and not the one that brokers use for everything else.
+fn control_plane(
+    values: &Values,
+    told: &[Listener],
+    inter_broker: &str,
+) -> Result<Option<String>, ConfigError> {
+    let Some(name) = values.text(CONTROL_PLANE).map(str::to_uppercase) else {
+        return Ok(None);
+    };
+    if name == inter_broker {
+        let problem = format!("{name} is the listener of {INTER_BROKER} already: name another one");
+        return Err(values.blame(CONTROL_PLANE, problem));
+    }
+    if !told.iter().any(|listener| listener.name == name) {
+        let problem = format!("{name} is not advertised: add {name}://host:port to {LISTENERS}");
+        return Err(values.blame(CONTROL_PLANE, problem));
+    }
+    Ok(Some(name))
 }
 
 fn protocol_map(values: &Values) -> Result<BTreeMap<String, SecurityProtocol>, ConfigError> {

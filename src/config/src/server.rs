@@ -101,6 +101,9 @@ pub struct Listeners {
     pub inter_broker: String,
     /// What that listener speaks.
     pub inter_broker_protocol: SecurityProtocol,
+    /// The name of the listener to which controllers send their requests, if it is not that of
+    /// the brokers (`control.plane.listener.name`).
+    pub control_plane: Option<String>,
     /// `listener.security.protocol.map`, by upper-case name.
     pub security_protocols: BTreeMap<String, SecurityProtocol>,
 }

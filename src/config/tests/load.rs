@@ -303,6 +303,14 @@ fn listeners_are_checked_against_each_other() {
         ],
         "only one of this and security.inter.broker.protocol",
     );
+    refused(
+        &[("control.plane.listener.name", "PLAINTEXT")],
+        "PLAINTEXT is the listener of inter.broker.listener.name already",
+    );
+    refused(
+        &[("control.plane.listener.name", "CONTROL")],
+        "CONTROL is not advertised: add CONTROL://host:port to listeners",
+    );
     let (config, _) = with(&[
         (
             "listeners",
@@ -313,6 +321,7 @@ fn listeners_are_checked_against_each_other() {
             "INTERNAL:PLAINTEXT,EXTERNAL:PLAINTEXT",
         ),
         ("inter.broker.listener.name", "internal"),
+        ("control.plane.listener.name", "external"),
         (
             "advertised.listeners",
             "EXTERNAL://example.org:29092,INTERNAL://127.0.0.1:0",
@@ -321,6 +330,8 @@ fn listeners_are_checked_against_each_other() {
     ])
     .unwrap();
     assert_eq!(config.listeners.inter_broker, "INTERNAL");
+    let control_plane = config.listeners.control_plane.as_deref();
+    assert_eq!(control_plane, Some("EXTERNAL"));
     assert_eq!(config.listeners.bind[1].host.as_deref(), Some("::1"));
     assert_eq!(config.listeners.advertised[1].port, 9092);
     assert_eq!(config.network.max_connections_by_listener["EXTERNAL"], 7);

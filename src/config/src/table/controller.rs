@@ -10,8 +10,9 @@ pub(super) const KEYS: &[KeyDef] = &[
         "controller.socket.timeout.ms",
         Int,
         Some("30000"),
-        "Timeout of what the controller sends to brokers.",
-    ),
+        "Timeout of connections from the controller to brokers.",
+    )
+    .implemented(),
     KeyDef::new(
         High,
         "auto.leader.rebalance.enable",

@@ -10,5 +10,5 @@ pub(super) const KEYS: &[KeyDef] = &[
     KeyDef::new(Low, "listener.security.protocol.map", String, Some("SASL_SSL:SASL_SSL,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT"), "Which security protocol each listener name stands for, as NAME:PROTOCOL pairs.").update(Update::PerBroker).implemented(),
     KeyDef::new(Medium, "inter.broker.listener.name", String, None, "Listener that brokers use among themselves. Set this or security.inter.broker.protocol, not both.").implemented(),
     KeyDef::new(Medium, "security.inter.broker.protocol", String, Some("PLAINTEXT"), "Security protocol among brokers when inter.broker.listener.name is not set.").check(Check::OneOf(&["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"])).implemented(),
-    KeyDef::new(High, "control.plane.listener.name", String, None, "A listener of its own for what the controller sends to brokers."),
+    KeyDef::new(High, "control.plane.listener.name", String, None, "A listener of its own for what the controller sends to brokers.").implemented(),
 ];

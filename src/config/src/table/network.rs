@@ -20,7 +20,7 @@ pub(super) const KEYS: &[KeyDef] = &[
     KeyDef::new(High, "num.network.threads", Int, Some("3"), "Threads that read and write sockets. This broker sizes its runtime by the machine.").check(Check::AtLeast(1)).update(Update::ClusterWide).no_use(),
     KeyDef::new(High, "num.io.threads", Int, Some("8"), "Threads that work on requests. This broker sizes its runtime by the machine.").check(Check::AtLeast(1)).update(Update::ClusterWide).no_use(),
     KeyDef::new(High, "background.threads", Int, Some("10"), "Threads for housekeeping. This broker sizes its runtime by the machine.").check(Check::AtLeast(1)).update(Update::ClusterWide).no_use(),
-    KeyDef::new(High, "request.timeout.ms", Int, Some("30000"), "How long requests that this broker sends to others may take."),
+    KeyDef::new(High, "request.timeout.ms", Int, Some("30000"), "How long requests that this broker sends to others may take.").implemented(),
     KeyDef::new(Medium, "socket.connection.setup.timeout.ms", Long, Some("10000"), "How long connecting to another broker may take at first."),
     KeyDef::new(Medium, "socket.connection.setup.timeout.max.ms", Long, Some("30000"), "Longest time that connecting may take after repeated failures."),
     KeyDef::new(Medium, "max.request.partition.size.limit", Int, Some("2000"), "Partitions that one paged request may list.").check(Check::AtLeast(1)),
