@@ -48,6 +48,8 @@ pub(crate) static SERVED: &[&Api] = &[
     &handlers::delete_groups::API,
     &handlers::elect_leaders::API,
     &handlers::incremental_alter_configs::API,
+    &handlers::alter_partition_reassignments::API,
+    &handlers::list_partition_reassignments::API,
     &handlers::offset_delete::API,
     &handlers::alter_partition::API,
     &handlers::describe_cluster::API,

@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use ottla_cluster::{
-    AlterConfigError, AlterationAnswer, AlterationRefused, Cluster, ConfigEntity,
+    AlterConfigError, AlterationAnswer, AlterationRefused, Assignment, Cluster, ConfigEntity,
     CreatePartitionsError, CreateTopicError, CreatedTopic, DeleteTopicError, ElectedLeaders,
-    ElectionKind, GrantError, IsrAlteration, NewPartitions, NewTopic, ReplicaAnswers, Request,
-    RequestRefused, ShutdownRefused, StoreError, WaitOptions,
+    ElectionKind, GrantError, IsrAlteration, NewPartitions, NewTopic, ReassignError,
+    ReassignmentAnswers, ReplicaAnswers, Request, RequestRefused, ShutdownRefused, StoreError,
+    WaitOptions,
 };
 use ottla_metadata::{BrokerId, ClusterImage, ConfigImage, Offset, TopicPartition};
 
@@ -56,6 +57,18 @@ pub(crate) trait ClusterPort: Send + Sync + 'static {
         partitions: BTreeSet<TopicPartition>,
         timeout: Duration,
     ) -> BoxFuture<'_, ElectedLeaders>;
+    /// Moves partitions to other replicas, or, with `None`, stops moving them.
+    fn alter_reassignments(
+        &self,
+        partitions: BTreeMap<TopicPartition, Option<Vec<BrokerId>>>,
+        timeout: Duration,
+    ) -> BoxFuture<'_, Result<ReassignmentAnswers, ReassignError>>;
+    /// Lists partitions that are being moved.
+    fn list_reassignments(
+        &self,
+        partitions: Option<BTreeSet<TopicPartition>>,
+        timeout: Duration,
+    ) -> BoxFuture<'_, Result<BTreeMap<TopicPartition, Assignment>, ReassignError>>;
     /// Replaces the dynamic configuration of an entity.
     fn alter_configs(
         &self,
@@ -158,6 +171,22 @@ impl ClusterPort for Cluster {
         timeout: Duration,
     ) -> BoxFuture<'_, ElectedLeaders> {
         Box::pin(Cluster::elect_leaders(self, kind, partitions, timeout))
+    }
+
+    fn alter_reassignments(
+        &self,
+        partitions: BTreeMap<TopicPartition, Option<Vec<BrokerId>>>,
+        timeout: Duration,
+    ) -> BoxFuture<'_, Result<ReassignmentAnswers, ReassignError>> {
+        Box::pin(Cluster::alter_reassignments(self, partitions, timeout))
+    }
+
+    fn list_reassignments(
+        &self,
+        partitions: Option<BTreeSet<TopicPartition>>,
+        timeout: Duration,
+    ) -> BoxFuture<'_, Result<BTreeMap<TopicPartition, Assignment>, ReassignError>> {
+        Box::pin(Cluster::list_reassignments(self, partitions, timeout))
     }
 
     fn alter_configs(

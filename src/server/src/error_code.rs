@@ -3,8 +3,8 @@
 
 use ottla_cluster::{
     AlterConfigError, AlterationError, AlterationRefused, CreatePartitionsError, CreateTopicError,
-    DeleteTopicError, ElectLeaderError, ElectionRefused, GrantError, ReplicaError, RequestRefused,
-    ShutdownRefused, StoreError,
+    DeleteTopicError, ElectLeaderError, ElectionRefused, GrantError, ReassignError,
+    ReassignmentError, ReplicaError, RequestRefused, ShutdownRefused, StoreError,
 };
 use ottla_config::ChangeError;
 use ottla_coordinator::Unavailable;
@@ -229,6 +229,28 @@ pub(crate) fn elect_leader(error: &ElectLeaderError) -> ErrorCode {
             ElectionRefused::NobodyEligible => ErrorCode::EligibleLeadersNotAvailable,
         },
         ElectLeaderError::TimedOut => ErrorCode::RequestTimedOut,
+    }
+}
+
+/// Why nothing is known of a reassignment.
+pub(crate) fn reassign(error: ReassignError) -> ErrorCode {
+    match error {
+        ReassignError::NotController => ErrorCode::NotController,
+        ReassignError::TimedOut => ErrorCode::RequestTimedOut,
+    }
+}
+
+/// Why a partition is not moved.
+pub(crate) fn reassignment(error: &ReassignmentError) -> ErrorCode {
+    match error {
+        ReassignmentError::Empty
+        | ReassignmentError::Duplicate(_)
+        | ReassignmentError::InvalidBroker(_)
+        | ReassignmentError::DeadBroker(_)
+        | ReassignmentError::Unclean => ErrorCode::InvalidReplicaAssignment,
+        ReassignmentError::NotInProgress => ErrorCode::NoReassignmentInProgress,
+        ReassignmentError::UnknownPartition => ErrorCode::UnknownTopicOrPartition,
+        ReassignmentError::NotStored => ErrorCode::UnknownServerError,
     }
 }
 

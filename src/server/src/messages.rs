@@ -3,6 +3,7 @@
 
 use ottla_cluster::{
     CreatePartitionsError, CreateTopicError, ElectLeaderError, ElectionKind, ElectionRefused,
+    ReassignmentError,
 };
 use ottla_metadata::{InvalidTopicName, MAX_TOPIC_NAME_LENGTH, TopicPartition};
 
@@ -77,6 +78,24 @@ pub(crate) fn elect_leader(
             format!("No {strategy} leader of partition {partition} could be elected: {refused}.")
         }
     })
+}
+
+/// Why a partition is not moved.
+pub(crate) fn reassignment(error: &ReassignmentError) -> String {
+    match error {
+        ReassignmentError::Empty => "The list of replicas is empty.".to_owned(),
+        ReassignmentError::Duplicate(id) => format!("Replica {id} is named more than once."),
+        ReassignmentError::InvalidBroker(id) => format!("{id} is not a valid broker id."),
+        ReassignmentError::DeadBroker(id) => {
+            format!("Broker {id} is not alive, so the partition cannot be moved to it.")
+        }
+        ReassignmentError::Unclean => {
+            "None of the replicas that would remain is in sync.".to_owned()
+        }
+        ReassignmentError::NotInProgress => "No partition reassignment is in progress.".to_owned(),
+        ReassignmentError::UnknownPartition => "The partition does not exist.".to_owned(),
+        ReassignmentError::NotStored => error.to_string(),
+    }
 }
 
 /// A name that no topic can have.

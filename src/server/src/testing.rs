@@ -9,12 +9,13 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use futures::future::BoxFuture;
+use ottla_cluster::Assignment as Moving;
 use ottla_cluster::{
     AlterConfigError, AlterationAnswer, AlterationError, AlterationRefused, ConfigEntity,
     CreatePartitionsError, CreateTopicError, CreatedTopic, DeleteTopicError, ElectLeaderError,
     ElectedLeaders, ElectionKind, ElectionRefused, GrantError, IsrAlteration, LeaderIsr,
-    NewPartitions, NewTopic, ReplicaAnswers, Request as Command, RequestRefused, ShutdownRefused,
-    StateNode, StoreError, WaitOptions,
+    NewPartitions, NewTopic, ReassignError, ReassignmentAnswers, ReassignmentError, ReplicaAnswers,
+    Request as Command, RequestRefused, ShutdownRefused, StateNode, StoreError, WaitOptions,
 };
 use ottla_config::ServerConfig;
 use ottla_coordinator::{Coordinator, OFFSETS_TOPIC};
@@ -217,6 +218,8 @@ pub(crate) struct FakeCluster {
     pub(crate) received: Mutex<Vec<Command>>,
     /// What they are answered with.
     pub(crate) answers: Mutex<ReplicaAnswers>,
+    /// Partitions that are being moved.
+    moving: Mutex<BTreeMap<TopicPartition, Moving>>,
     next_producer_id: AtomicI64,
     consumer_offsets: Mutex<BTreeMap<(String, String, i32), Offset>>,
 }
@@ -248,6 +251,7 @@ impl FakeCluster {
             is_controller: Mutex::new(true),
             received: Mutex::default(),
             answers: Mutex::default(),
+            moving: Mutex::default(),
             consumer_offsets: Mutex::default(),
             next_producer_id: AtomicI64::new(0),
         }
@@ -443,6 +447,58 @@ impl ClusterPort for FakeCluster {
             (tp, outcome)
         });
         Box::pin(std::future::ready(elected.collect()))
+    }
+
+    fn alter_reassignments(
+        &self,
+        partitions: BTreeMap<TopicPartition, Option<Vec<BrokerId>>>,
+        timeout: Duration,
+    ) -> BoxFuture<'_, Result<ReassignmentAnswers, ReassignError>> {
+        let mut moving = self.moving.lock();
+        let mut alter = |tp: &TopicPartition, target: Option<Vec<BrokerId>>| {
+            let image = self.image();
+            let partition = image.partition(&tp.topic, tp.partition);
+            let partition = partition.ok_or(ReassignmentError::UnknownPartition)?;
+            match target {
+                Some(target) if target.is_empty() => return Err(ReassignmentError::Empty),
+                Some(target) => {
+                    let now = Moving {
+                        replicas: partition.replicas.clone(),
+                        ..Moving::default()
+                    };
+                    moving.insert(tp.clone(), now.reassign_to(&target));
+                }
+                None => {
+                    let ended = moving.remove(tp);
+                    ended.ok_or(ReassignmentError::NotInProgress)?;
+                }
+            }
+            Ok(())
+        };
+        let answers = match (self.is_controller(), timeout.is_zero()) {
+            (false, _) => Err(ReassignError::NotController),
+            (true, true) => Err(ReassignError::TimedOut),
+            (true, false) => Ok(partitions
+                .into_iter()
+                .map(|(tp, target)| (tp.clone(), alter(&tp, target)))
+                .collect()),
+        };
+        Box::pin(std::future::ready(answers))
+    }
+
+    fn list_reassignments(
+        &self,
+        partitions: Option<BTreeSet<TopicPartition>>,
+        timeout: Duration,
+    ) -> BoxFuture<'_, Result<BTreeMap<TopicPartition, Moving>, ReassignError>> {
+        let mut listed = self.moving.lock().clone();
+        listed.retain(|tp, _| partitions.as_ref().is_none_or(|asked| asked.contains(tp)));
+        let listed = match (self.is_controller(), timeout.is_zero()) {
+            (false, _) => Err(ReassignError::NotController),
+            (true, true) => Err(ReassignError::TimedOut),
+            (true, false) => Ok(listed),
+        };
+        Box::pin(std::future::ready(listed))
     }
 
     fn alter_configs(

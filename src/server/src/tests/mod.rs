@@ -11,6 +11,7 @@ mod metadata;
 mod offsets;
 mod produce;
 mod producer_ids;
+mod reassignments;
 mod replication;
 mod topics;
 
