@@ -119,10 +119,12 @@ async fn serve(
     wait_for_image(broker, &cluster).await;
     server.open();
     let (keeper, timers) = (Arc::clone(&replicas), Arc::clone(&coordinator));
+    let (reporter, failed_dirs) = (cluster.clone(), replicas.failed_dirs());
     let housekeeping = tokio::spawn(async move {
         // A task of its own, so that neither goes down with the other; it ends with this one.
         let mut beside = tokio::task::JoinSet::new();
         beside.spawn(timers.run());
+        beside.spawn(reporter.report_dir_failures(failed_dirs));
         keeper.run().await;
     });
     Ok(Running {

@@ -35,6 +35,7 @@ mod image;
 mod isr;
 mod leave;
 mod local;
+mod log_dirs;
 mod membership;
 mod options;
 mod outbox;

@@ -109,9 +109,9 @@ fn failure(error: &ProduceError) -> AppendFailure {
         }
         ProduceError::Append(AppendError::SetTooLarge { .. }) => AppendFailure::TooLarge,
         ProduceError::Append(AppendError::Storage(error)) => match error {
-            StorageError::Io { .. }
-            | StorageError::Offline(_)
-            | StorageError::Exhausted { .. } => AppendFailure::Storage,
+            StorageError::Io { .. } | StorageError::Offline(_) | StorageError::Exhausted { .. } => {
+                AppendFailure::Storage
+            }
             StorageError::Closed(_) | StorageError::SegmentDeleted(_) => AppendFailure::NotLeader,
         },
         ProduceError::Append(

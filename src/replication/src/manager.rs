@@ -13,7 +13,7 @@ use ottla_metadata::{
 use ottla_partition::{Event, Rules, StoreOutcome};
 use ottla_records::{AppendRules, Compression, Magic, TargetCompression};
 use tokio::runtime::Handle;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use crate::convert::{log_config, millis, record_rules};
 use crate::error::PartitionError;
@@ -84,6 +84,8 @@ pub struct ReplicaManager {
     started: Instant,
     /// Told when no log directory is left.
     no_dir_left: Notify,
+    /// How many log directories have failed.
+    failed_dirs: watch::Sender<usize>,
 }
 
 /// What a topic's config means to its replicas.
@@ -110,6 +112,8 @@ impl ReplicaManager {
     /// A manager without partitions: the controller names them. Must be called within the tokio
     /// runtime whose blocking pool is to be used.
     pub fn new(options: Options) -> Arc<ReplicaManager> {
+        // Those that had failed before show in the answers to the controller's first requests.
+        let failed_dirs = watch::Sender::new(options.logs.failed_dirs());
         Arc::new_cyclic(|me| ReplicaManager {
             broker: options.broker,
             logs: options.logs,
@@ -123,6 +127,7 @@ impl ReplicaManager {
             runtime: Handle::current(),
             started: Instant::now(),
             no_dir_left: Notify::new(),
+            failed_dirs,
         })
     }
 
@@ -439,7 +444,16 @@ impl ReplicaManager {
         self.look_for_dirs();
     }
 
+    /// How many log directories have failed. The controller must hear of more: only the answers to
+    /// its requests tell it which replicas are gone.
+    pub fn failed_dirs(&self) -> watch::Receiver<usize> {
+        self.failed_dirs.subscribe()
+    }
+
     fn look_for_dirs(&self) {
+        let failed = self.logs.failed_dirs();
+        self.failed_dirs
+            .send_if_modified(|known| std::mem::replace(known, failed) != failed);
         if self.logs.dirs().paths().is_empty() {
             self.no_dir_left.notify_one();
         }

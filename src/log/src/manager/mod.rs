@@ -53,7 +53,13 @@ impl LogManager {
     /// Whether a log directory has failed. A replica that is not new and not found may then lie
     /// there, and must not be created anew elsewhere.
     pub fn has_offline_dir(&self) -> bool {
-        self.dirs.disks().iter().any(|d| d.failure().is_some())
+        self.failed_dirs() > 0
+    }
+
+    /// How many log directories have failed.
+    pub fn failed_dirs(&self) -> usize {
+        let disks = self.dirs.disks().iter();
+        disks.filter(|disk| disk.failure().is_some()).count()
     }
 
     /// The log of a partition; if there is none it is created, in the directory with the fewest

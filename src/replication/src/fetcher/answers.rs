@@ -5,9 +5,10 @@
 //! brain's step, so that the role stays what it is in between.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
-use ottla_log::{AppendError, Appended};
+use ottla_log::{AppendError, Appended, StorageError};
 use ottla_metadata::{LeaderEpoch, Offset};
 use ottla_partition::{EpochEnd, Event, LeaderAnswer};
 use ottla_protocol::ErrorCode;
@@ -15,6 +16,9 @@ use ottla_protocol::ErrorCode;
 use super::session::Wanted;
 use crate::manager::{ReplicaManager, wall_clock};
 use crate::replica::Replica;
+
+/// Pause before a flush is tried again that found no descriptor.
+const SHORTAGE_PAUSE: Duration = Duration::from_millis(100);
 
 /// A partition's part of the answer to a fetch.
 #[derive(Debug)]
@@ -103,7 +107,14 @@ impl ReplicaManager {
             answer,
         } in unflushed
         {
-            if let Err(error) = replica.log.flush_to(up_to) {
+            let flushed = loop {
+                match replica.log.flush_to(up_to) {
+                    // The records are in the log, so this cannot be begun anew.
+                    Err(StorageError::Exhausted { .. }) => std::thread::sleep(SHORTAGE_PAUSE),
+                    flushed => break flushed,
+                }
+            };
+            if let Err(error) = flushed {
                 self.storage_failed(&replica, &error);
                 continue;
             }
