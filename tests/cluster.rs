@@ -17,7 +17,6 @@ fn send_and_read(cluster: &TestCluster, topic: &str, before: usize) {
 }
 
 #[test]
-#[ignore = "Ottla's followers do not fetch yet; it runs with OTTLA_TEST_TARGET=apache"]
 fn a_topic_outlives_each_of_its_replicas_in_turn() {
     let mut cluster = TestCluster::start(&ClusterSpec::new(3).with("min.insync.replicas", "2"));
     cluster.create_topic("turns", 1, 3, &[]);
@@ -78,7 +77,6 @@ fn wait_for_all(client: Client, member: &Member, wanted: &BTreeSet<RecordId>) {
 
 /// Every broker is killed once while clients of all kinds write, and read in groups.
 #[test]
-#[ignore = "Ottla's followers do not fetch yet; it runs with OTTLA_TEST_TARGET=apache"]
 fn clients_go_on_by_themselves_when_leaders_are_killed() {
     const PARTITIONS: i32 = 3;
     let spec = ClusterSpec::new(3).with("min.insync.replicas", "2");

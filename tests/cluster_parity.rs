@@ -194,14 +194,12 @@ fn check(protocol: &str) {
 }
 
 #[test]
-#[ignore = "Ottla's followers do not fetch yet; it runs with OTTLA_TEST_TARGET=apache"]
 fn znodes_and_descriptions_are_those_of_apache() {
     check("3.9");
 }
 
 /// Leaders write the state znodes themselves and notify the controller through ZooKeeper.
 #[test]
-#[ignore = "Ottla's followers do not fetch yet; it runs with OTTLA_TEST_TARGET=apache"]
 fn znodes_and_descriptions_are_those_of_apache_before_alter_partition() {
     check("2.6");
 }

@@ -16,7 +16,6 @@ fn check(spec: &ClusterSpec, steps: &[Step]) {
 }
 
 #[test]
-#[ignore = "Ottla's followers do not fetch yet; it runs with OTTLA_TEST_TARGET=apache"]
 fn brokers_that_are_killed_lose_nothing() {
     let steps = [
         Step::new(Fault::Kill(Target::Leader(0)), 500),
@@ -33,7 +32,6 @@ fn brokers_that_are_killed_lose_nothing() {
 }
 
 #[test]
-#[ignore = "Ottla's followers do not fetch yet; it runs with OTTLA_TEST_TARGET=apache"]
 fn brokers_that_are_frozen_lose_nothing() {
     let steps = [
         Step::new(Fault::Freeze(Target::Leader(0)), 1000),
@@ -45,7 +43,6 @@ fn brokers_that_are_frozen_lose_nothing() {
 }
 
 #[test]
-#[ignore = "Ottla's followers do not fetch yet; it runs with OTTLA_TEST_TARGET=apache"]
 fn zookeeper_that_is_away_costs_nothing() {
     let steps = [
         Step::new(Fault::ZooKeeperDown, 1000),
@@ -56,7 +53,6 @@ fn zookeeper_that_is_away_costs_nothing() {
 }
 
 #[test]
-#[ignore = "Ottla's followers do not fetch yet; it runs with OTTLA_TEST_TARGET=apache"]
 fn brokers_that_are_cut_off_lose_nothing() {
     let steps = [
         Step::new(Fault::CutFromBrokers(Target::Leader(0)), 3000),
