@@ -53,13 +53,17 @@ impl FollowerProgress {
         let Some(log_end) = self.log_end else {
             return now.saturating_sub(self.last_caught_up_ms) <= rules.lag_max_ms;
         };
-        let near = rules
-            .lag_max_messages
-            .is_none_or(|max| leader_end.saturating_sub(log_end) <= max);
         let recent =
             log_end >= leader_end || now.saturating_sub(self.last_caught_up_ms) <= rules.lag_max_ms;
-        near && recent
+        recent && is_near(log_end, leader_end, rules)
     }
+}
+
+/// The old rule of `replica.lag.max.messages`.
+fn is_near(log_end: Offset, leader_end: Offset, rules: &Rules) -> bool {
+    rules
+        .lag_max_messages
+        .is_none_or(|max| leader_end.saturating_sub(log_end) <= max)
 }
 
 /// The in-sync replicas: as stored, or with a change on its way to the store.
@@ -192,19 +196,22 @@ impl Leader {
             .is_some()
     }
 
-    /// Proposes to take `from` into the ISR if it has earned it
-    /// (`Partition.canAddReplicaToIsr`).
+    /// Proposes to take `from` into the ISR if it has earned it (`Partition.needsExpandIsr`), and
+    /// would not have to leave at once by the rule of lag in records.
     pub(crate) fn expansion(
         &self,
         from: BrokerId,
         high_watermark: Offset,
+        log_end: Offset,
+        rules: &Rules,
         live: &BTreeSet<BrokerId>,
     ) -> Option<Replicas> {
         let Isr::Settled(isr) = &self.isr else {
             return None;
         };
         let end = self.followers.get(&from)?.log_end?;
-        let earned = end >= high_watermark && end >= self.epoch_start;
+        let earned =
+            end >= high_watermark && end >= self.epoch_start && is_near(end, log_end, rules);
         if isr.contains(&from) || !earned || !live.contains(&from) {
             return None;
         }
@@ -213,10 +220,12 @@ impl Leader {
         Some(larger)
     }
 
-    /// Proposes to drop those who do not keep up (`Partition.getOutOfSyncReplicas`).
+    /// Proposes to drop those who do not keep up (`Partition.getOutOfSyncReplicas`), and those who
+    /// are no replicas and so never will.
     pub(crate) fn shrinkage(
         &self,
         now: Millis,
+        local: BrokerId,
         log_end: Offset,
         rules: &Rules,
     ) -> Option<Replicas> {
@@ -224,9 +233,8 @@ impl Leader {
             return None;
         };
         let keeps_up = |id: &BrokerId| {
-            self.followers
-                .get(id)
-                .is_none_or(|p| p.keeps_up(now, log_end, rules))
+            let follower = self.followers.get(id);
+            *id == local || follower.is_some_and(|p| p.keeps_up(now, log_end, rules))
         };
         let smaller: Replicas = isr.iter().copied().filter(keeps_up).collect();
         (smaller.len() < isr.len()).then_some(smaller)

@@ -191,7 +191,13 @@ impl Partition {
         if !leader.fetched(now, from, at, log_start, self.log_end) {
             return;
         }
-        if let Some(isr) = leader.expansion(from, self.high_watermark, &self.live) {
+        if let Some(isr) = leader.expansion(
+            from,
+            self.high_watermark,
+            self.log_end,
+            &self.rules,
+            &self.live,
+        ) {
             self.propose(isr, actions);
         }
         self.raise_high_watermark(now, actions);
@@ -250,7 +256,10 @@ impl Partition {
         }
         match &mut self.role {
             Role::Leader(leader) if !is_new_epoch => {
-                leader.isr = Isr::Settled(isr);
+                // What is proposed on the state that we know stays proposed: it may be stored yet.
+                if partition_epoch > self.partition_epoch {
+                    leader.isr = Isr::Settled(isr);
+                }
                 leader.assign(now, self.local, &replicas);
             }
             role => {
@@ -363,7 +372,7 @@ impl Partition {
         };
         leader.committed.expire(now, actions);
         leader.deleted.expire(now, actions);
-        if let Some(isr) = leader.shrinkage(now, self.log_end, &self.rules) {
+        if let Some(isr) = leader.shrinkage(now, self.local, self.log_end, &self.rules) {
             self.propose(isr, actions);
         }
         self.raise_high_watermark(now, actions);

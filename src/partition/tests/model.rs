@@ -16,12 +16,27 @@ const BROKERS: [i32; 3] = [0, 1, 2];
 #[derive(Clone, Debug)]
 enum Op {
     Append(i64),
-    Wait { ahead: i64, patience: i64 },
-    Fetch { from: i32, back: i64 },
+    Wait {
+        ahead: i64,
+        patience: i64,
+    },
+    Fetch {
+        from: i32,
+        back: i64,
+    },
+    /// The proposal reaches the store.
+    Write,
+    /// The leader hears of its proposal.
     Stored(u8),
+    /// Somebody else shrinks the stored ISR within the leadership.
+    Rewrite(u8),
+    /// The controller repeats itself.
+    Again,
     Live(u8),
     MinIsr(usize),
-    Elect { leads: bool },
+    Elect {
+        leads: bool,
+    },
     Tick(i64),
 }
 
@@ -30,12 +45,24 @@ fn op() -> impl Strategy<Value = Op> {
         4 => (1..4i64).prop_map(Op::Append),
         3 => (-2..4i64, 1..300i64).prop_map(|(ahead, patience)| Op::Wait { ahead, patience }),
         6 => (1..3i32, 0..4i64).prop_map(|(from, back)| Op::Fetch { from, back }),
-        2 => (0..4u8).prop_map(Op::Stored),
+        2 => Just(Op::Write),
+        3 => (0..4u8).prop_map(Op::Stored),
+        1 => (0..8u8).prop_map(Op::Rewrite),
+        1 => Just(Op::Again),
         1 => (0..8u8).prop_map(Op::Live),
         1 => (1..4usize).prop_map(Op::MinIsr),
         1 => any::<bool>().prop_map(|leads| Op::Elect { leads }),
         2 => (1..120i64).prop_map(Op::Tick),
     ]
+}
+
+/// A proposal on its way to the store, or its answer on the way back.
+#[derive(Clone)]
+struct InFlight {
+    isr: BTreeSet<i32>,
+    epoch: i32,
+    expected: i32,
+    written: Option<i32>,
 }
 
 #[derive(Default)]
@@ -47,11 +74,12 @@ struct Model {
     epoch: i32,
     version: i32,
     isr: BTreeSet<i32>,
-    in_flight: Option<(BTreeSet<i32>, i32, i32)>,
+    in_flight: Option<InFlight>,
     ends: BTreeMap<i32, i64>,
     waiting: BTreeMap<u64, i64>,
     next_waiter: u64,
     min_isr: usize,
+    asked_again: bool,
 }
 
 impl Model {
@@ -106,23 +134,52 @@ impl Model {
                 })
             }
             Op::Stored(kind) => {
-                let (isr, leader_epoch, expected) = self.in_flight.clone()?;
-                let outcome = match kind {
-                    0 | 1 => {
-                        self.version += 1;
-                        self.isr = isr;
-                        StoreOutcome::Stored {
-                            partition_epoch: self.version,
-                        }
-                    }
-                    2 => StoreOutcome::Refused,
-                    _ => StoreOutcome::Unknown,
+                if *kind < 2 {
+                    self.write();
+                }
+                let in_flight = self.in_flight.clone()?;
+                let outcome = match (kind, in_flight.written) {
+                    (3, _) => StoreOutcome::Unknown,
+                    (_, Some(partition_epoch)) => StoreOutcome::Stored { partition_epoch },
+                    (0, None) => StoreOutcome::Conflict,
+                    (1, None) => StoreOutcome::Changed {
+                        isr: self.isr.iter().copied().map(BrokerId).collect(),
+                        partition_epoch: self.version,
+                    },
+                    (_, None) if in_flight.expected < self.version => StoreOutcome::Conflict,
+                    (_, None) => StoreOutcome::Refused,
                 };
-                self.in_flight = None;
+                match outcome {
+                    // Asked again, which the store knows.
+                    StoreOutcome::Unknown => self.asked_again = true,
+                    // Until the controller's next word.
+                    StoreOutcome::Conflict => {}
+                    _ => self.in_flight = None,
+                }
                 Some(Event::IsrStored {
-                    leader_epoch,
-                    expected,
+                    leader_epoch: in_flight.epoch,
+                    expected: in_flight.expected,
                     outcome,
+                })
+            }
+            Op::Write => {
+                self.write();
+                None
+            }
+            Op::Rewrite(bits) if self.leads => {
+                self.isr.retain(|id| *id == 0 || bits >> id & 1 == 1);
+                self.version += 1;
+                None
+            }
+            Op::Again if self.leads => {
+                let known = self.in_flight.as_ref();
+                if known.is_some_and(|in_flight| in_flight.expected < self.version) {
+                    self.in_flight = None;
+                }
+                Some(Event::MadeLeader {
+                    leadership: self.leadership(),
+                    log_start: 0,
+                    log_end: self.log_end,
                 })
             }
             Op::Live(bits) => {
@@ -159,7 +216,19 @@ impl Model {
                 self.now += ms;
                 Some(Event::Tick)
             }
-            Op::Append(_) => None,
+            Op::Append(_) | Op::Rewrite(_) | Op::Again => None,
+        }
+    }
+
+    /// The proposal reaches the store, which takes it if the state is what the leader knows.
+    fn write(&mut self) {
+        if let Some(in_flight) = &mut self.in_flight
+            && in_flight.written.is_none()
+            && in_flight.expected == self.version
+        {
+            self.version += 1;
+            self.isr = in_flight.isr.clone();
+            in_flight.written = Some(self.version);
         }
     }
 
@@ -175,9 +244,19 @@ impl Model {
                     leader_epoch,
                     expected,
                 } => {
-                    assert!(self.in_flight.is_none(), "two proposals in flight");
-                    let isr = isr.iter().map(|id| id.0).collect();
-                    self.in_flight = Some((isr, *leader_epoch, *expected));
+                    let isr: BTreeSet<i32> = isr.iter().map(|id| id.0).collect();
+                    if let Some(known) = &self.in_flight {
+                        assert!(self.asked_again, "two proposals in flight");
+                        let asked = (&known.isr, known.epoch, known.expected);
+                        assert_eq!(asked, (&isr, *leader_epoch, *expected));
+                        continue;
+                    }
+                    self.in_flight = Some(InFlight {
+                        isr,
+                        epoch: *leader_epoch,
+                        expected: *expected,
+                        written: None,
+                    });
                 }
                 Action::Answer { waiter, result } => {
                     let required = self.waiting.remove(&waiter.0).expect("told twice");
@@ -200,10 +279,12 @@ impl Model {
             return;
         };
         let settled: &Replicas = leader.isr.settled();
-        assert_eq!(
-            settled.iter().map(|id| id.0).collect::<BTreeSet<_>>(),
-            self.isr
-        );
+        if partition.partition_epoch() == self.version {
+            assert_eq!(
+                settled.iter().map(|id| id.0).collect::<BTreeSet<_>>(),
+                self.isr
+            );
+        }
         assert!(
             self.waiting
                 .values()
@@ -216,7 +297,7 @@ impl Model {
     }
 
     /// Nothing newly committed may be missing on a replica that could be elected.
-    fn check_committed(&self, before: i64) {
+    fn check_committed(&self, before: i64, partition: &Partition) {
         if self.leads && self.watermark > before {
             for id in self.isr.iter().filter(|id| **id != 0) {
                 assert!(
@@ -224,7 +305,10 @@ impl Model {
                     "lost on {id}"
                 );
             }
-            assert!(self.isr.len() >= self.min_isr.min(BROKERS.len()));
+            let settled = partition
+                .leader()
+                .map_or(0, |leader| leader.isr.settled().len());
+            assert!(settled >= self.min_isr.min(BROKERS.len()));
         }
     }
 }
@@ -239,12 +323,13 @@ proptest! {
         let first = Op::Elect { leads: true };
         for op in std::iter::once(&first).chain(&ops) {
             let before = model.watermark;
+            model.asked_again = false;
             let Some(event) = model.event(op) else { continue };
             let mut actions = Actions::new();
             partition.step(model.now, event, &mut actions);
             model.apply(&actions);
             model.compare(&partition);
-            model.check_committed(before);
+            model.check_committed(before, &partition);
         }
         let mut again = partition.clone();
         again.step(model.now, Event::Tick, &mut Actions::new());

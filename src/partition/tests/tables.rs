@@ -331,3 +331,139 @@ fn a_replica_outside_the_isr_does_not_hold_the_watermark_before_its_first_fetch(
     check(&mut p, 2, fetched(1, 0), "");
     check(&mut p, 3, Event::Appended { log_end: 6 }, "hw 6");
 }
+
+/// The high watermark of a leader (0) of replicas 0, 1 and 2 with this ISR and minimum, after it has
+/// ten records, the followers have fetched up to `ends` and the last proposal was answered.
+#[track_caller]
+fn watermark(isr: &[i32], min: usize, ends: [i64; 2], outcome: Option<StoreOutcome>, want: i64) {
+    let rules = Rules {
+        min_insync_replicas: min,
+        ..RULES
+    };
+    let mut p = leader(&[0, 1, 2], isr, rules, 0);
+    let mut actions = Actions::new();
+    p.step(1, Event::Appended { log_end: 10 }, &mut actions);
+    for (id, end) in (1..).zip(ends) {
+        if end >= 0 {
+            p.step(1, fetched(id, end), &mut actions);
+        }
+    }
+    if let Some(outcome) = outcome {
+        let answer = Event::IsrStored {
+            leader_epoch: 5,
+            expected: 1,
+            outcome,
+        };
+        p.step(1, answer, &mut actions);
+    }
+    assert_eq!(p.high_watermark(), want, "{isr:?} {min} {ends:?}");
+}
+
+/// `Partition.maybeIncrementLeaderHW`: the maximal ISR and those about to join count, and nothing
+/// moves while the stored ISR is below the minimum (3.7).
+#[test]
+fn who_counts_for_the_watermark() {
+    watermark(&[0, 1, 2], 1, [-1, -1], None, 0);
+    watermark(&[0, 1, 2], 1, [10, 4], None, 4);
+    watermark(&[0, 1], 1, [4, -1], None, 4);
+    watermark(&[0], 1, [-1, -1], None, 10);
+    watermark(&[0], 2, [-1, -1], None, 0);
+    // A proposed replica counts for the watermark at once, for the minimum only when it is stored.
+    watermark(&[0], 2, [10, -1], None, 0);
+    let stored = StoreOutcome::Stored { partition_epoch: 2 };
+    watermark(&[0], 2, [10, -1], Some(stored), 10);
+    watermark(&[0], 2, [10, -1], Some(StoreOutcome::Refused), 0);
+    watermark(&[0], 2, [10, -1], Some(StoreOutcome::Conflict), 0);
+    // Of what somebody else stored under this leadership, that is what counts.
+    let changed = |isr: &[i32]| StoreOutcome::Changed {
+        isr: ids(isr),
+        partition_epoch: 3,
+    };
+    watermark(&[0], 2, [10, 3], Some(changed(&[0, 2])), 3);
+    watermark(&[0, 1], 2, [4, 9], Some(changed(&[0])), 4);
+    // A minimum above the number of replicas is the number of replicas.
+    watermark(&[0, 1, 2], 9, [10, 10], None, 10);
+}
+
+/// `Partition.needsExpandIsr`.
+#[test]
+fn who_may_join() {
+    let live = |ids: &[i32]| {
+        let live = ids.iter().copied().map(BrokerId).collect();
+        Event::LiveBrokers(Arc::new(live))
+    };
+    // Up to the watermark is enough, the end of the log is not asked for.
+    let mut p = leader(&[0, 1, 2], &[0, 1], RULES, 0);
+    check(&mut p, 1, Event::Appended { log_end: 9 }, "");
+    check(&mut p, 1, fetched(1, 4), "hw 4");
+    check(&mut p, 1, fetched(2, 3), "");
+    check(&mut p, 1, live(&[0, 1]), "");
+    check(&mut p, 1, fetched(2, 4), "");
+    check(&mut p, 1, live(&[0, 1, 2]), "");
+    check(&mut p, 1, fetched(2, 4), "store 0,1,2 if 1");
+    // One proposal at a time.
+    check(&mut p, 2, fetched(2, 9), "");
+    // The start of the leadership must be reached too: what is below may differ.
+    let mut p = leader(&[0, 1], &[0, 1], RULES, 9);
+    let anew = Event::MadeLeader {
+        leadership: leadership(6, 2, &[0, 1], &[0]),
+        log_start: 0,
+        log_end: 9,
+    };
+    check(&mut p, 1, anew, "epoch 6@9; hw 9");
+    check(&mut p, 1, fetched(1, 8), "");
+    check(&mut p, 1, fetched(1, 9), "store 0,1 if 2");
+    // Not those whom the rule of lag in records would send away at once.
+    let rules = Rules {
+        min_insync_replicas: 2,
+        lag_max_messages: Some(5),
+        ..RULES
+    };
+    let mut p = leader(&[0, 1], &[0], rules, 0);
+    check(&mut p, 1, Event::Appended { log_end: 9 }, "");
+    check(&mut p, 1, fetched(1, 3), "");
+    check(&mut p, 1, fetched(1, 4), "store 0,1 if 1");
+}
+
+/// `Partition.getOutOfSyncReplicas`: the leader stays, whoever is no replica goes.
+#[test]
+fn who_must_leave() {
+    let mut p = leader(&[0, 1, 2], &[2, 0, 1, 7], RULES, 0);
+    check(&mut p, 1, fetched(1, 0), "");
+    check(&mut p, 1, fetched(2, 0), "");
+    check(&mut p, 1, Event::Tick, "store 2,0,1 if 1");
+    // At the end of the log for however long: nothing was written.
+    let mut p = leader(&[0, 1], &[0, 1], RULES, 0);
+    check(&mut p, 1, fetched(1, 0), "");
+    check(&mut p, 5000, Event::Tick, "");
+    // Caught up to what there was at the fetch before: late, but not too late.
+    check(&mut p, 5000, Event::Appended { log_end: 5 }, "");
+    check(&mut p, 5050, fetched(1, 0), "");
+    check(&mut p, 5060, Event::Appended { log_end: 9 }, "");
+    check(&mut p, 5149, fetched(1, 5), "hw 5");
+    check(&mut p, 5150, Event::Tick, "");
+    check(&mut p, 5151, Event::Tick, "store 0 if 1");
+}
+
+/// A new leadership drops the proposal of the one before: its write can only fail, or is known to
+/// whoever made the new one. The same leadership told once more does not, since it may be stored yet.
+#[test]
+fn proposals_and_new_leaderships() {
+    let mut p = leader(&[0, 1], &[0], RULES, 0);
+    check(&mut p, 1, fetched(1, 0), "store 0,1 if 1");
+    let again = |leader_epoch, partition_epoch, isr: &[i32]| Event::MadeLeader {
+        leadership: leadership(leader_epoch, partition_epoch, &[0, 1], isr),
+        log_start: 0,
+        log_end: 0,
+    };
+    check(&mut p, 1, again(5, 1, &[0]), "");
+    check(&mut p, 1, Event::Appended { log_end: 5 }, ""); // 1 counts still
+    check(&mut p, 1, again(6, 2, &[0]), "epoch 6@5; hw 5");
+    let late = Event::IsrStored {
+        leader_epoch: 5,
+        expected: 1,
+        outcome: StoreOutcome::Stored { partition_epoch: 2 },
+    };
+    check(&mut p, 1, late, "");
+    assert_eq!(p.leader().unwrap().isr.settled(), &ids(&[0]));
+}
