@@ -121,6 +121,21 @@ impl WatchdogLock {
     }
 }
 
+/// The broker process that has the directory locked, if one has. The caller must not have locked
+/// it itself: looking would unlock it.
+///
+/// # Errors
+/// The lock's file cannot be read.
+pub fn lock_holder(dir: &Path) -> io::Result<Option<u32>> {
+    // For a question about a write lock, reading is enough.
+    let file = match File::open(dir.join(".lock")) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        file => file?,
+    };
+    let broker = blocking(&file).filter(|held| held.l_start != WATCHDOG_START);
+    Ok(broker.and_then(|held| u32::try_from(held.l_pid).ok()))
+}
+
 /// Takes a lock; false if somebody has one in the way.
 fn set(file: &File, wanted: &libc::flock) -> io::Result<bool> {
     match fcntl(file.as_raw_fd(), FcntlArg::F_SETLK(wanted)) {
@@ -244,6 +259,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         drop(DirLock::take(dir.path()).ok().unwrap());
         let mut watchdog = other("watchdog", dir.path());
+        assert_eq!(lock_holder(dir.path()).unwrap(), None);
         let path = dir.path().to_owned();
         let waiting = std::thread::spawn(move || DirLock::take(&path).is_ok());
         // Its end comes with that of its standard input.
@@ -256,7 +272,9 @@ mod tests {
             panic!("locked twice");
         };
         assert!(holder.contains(&broker.id().to_string()), "{holder}");
+        assert_eq!(lock_holder(dir.path()).unwrap(), Some(broker.id()));
         broker.kill().unwrap();
         broker.wait().unwrap();
+        assert_eq!(lock_holder(dir.path()).unwrap(), None);
     }
 }

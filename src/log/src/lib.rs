@@ -59,7 +59,7 @@ pub use answers::{
     TimestampOffset,
 };
 pub use config::{CleanupPolicy, LogConfig, LogManagerConfig};
-pub use dir_lock::WatchdogLock;
+pub use dir_lock::{WatchdogLock, lock_holder};
 pub use dirs::{Identity, LogDirs};
 pub use error::{AppendError, LogDirError, LogError, ReadError, StorageError};
 pub use log::Log;

@@ -101,7 +101,9 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 }
 
 fn start_logging() {
-    let filter = EnvFilter::try_from_env("OTTLA_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
+    // The ZooKeeper library warns of every server that it does not reach; the tools tell of the last.
+    let filter = EnvFilter::try_from_env("OTTLA_LOG")
+        .unwrap_or_else(|_| EnvFilter::new("warn,zookeeper_client=error"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)

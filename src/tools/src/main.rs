@@ -17,6 +17,7 @@ mod get_offsets;
 mod leader_election;
 mod log_dirs;
 mod preferred_replica_election;
+mod pseudo_cluster;
 mod table;
 mod topic_filter;
 mod topics;
@@ -82,6 +83,11 @@ const TOOLS: &[Tool] = &[
         name: "preferred-replica-election",
         about: "elect preferred leaders, through ZooKeeper",
         run: preferred_replica_election::main,
+    },
+    Tool {
+        name: "pseudo-cluster",
+        about: "start, stop, kill and show several brokers on this machine",
+        run: pseudo_cluster::main,
     },
     Tool {
         name: "dump-log",
