@@ -94,6 +94,9 @@ impl ServerConfig {
     }
 }
 
+/// The value of `replica.selector.class` that sends consumers to a replica in their rack.
+const RACK_AWARE_SELECTOR: &str = "org.apache.kafka.common.replica.RackAwareReplicaSelector";
+
 /// Typed access to checked values. A number out of its field's range is cut to the nearest that
 /// fits; where that would surprise, `checks` has refused it.
 struct Reader<'a>(&'a Values);
@@ -255,6 +258,9 @@ impl Reader<'_> {
             fetch_wait_max: self.ms("replica.fetch.wait.max.ms"),
             fetch_backoff: self.ms("replica.fetch.backoff.ms"),
             fetchers: self.number("num.replica.fetchers"),
+            rack_aware_selector: self
+                .text("replica.selector.class")
+                .is_some_and(|class| class == RACK_AWARE_SELECTOR),
         }
     }
 

@@ -215,6 +215,8 @@ pub struct ReplicationConfig {
     pub fetch_backoff: Duration,
     /// `num.replica.fetchers`.
     pub fetchers: usize,
+    /// Whether `replica.selector.class` is `RackAwareReplicaSelector`.
+    pub rack_aware_selector: bool,
 }
 
 /// The controller and the way out.

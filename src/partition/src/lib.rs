@@ -17,6 +17,7 @@ mod follow;
 mod follower;
 mod leader;
 mod partition;
+mod selector;
 mod step;
 mod waiters;
 

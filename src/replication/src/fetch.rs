@@ -30,6 +30,15 @@ pub enum FetchOrigin {
     Follower(BrokerId),
 }
 
+/// Where a consumer is, for the choice of a replica near it (KIP-392).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConsumerPlace {
+    /// `client.rack`, not empty.
+    pub rack: String,
+    /// The listener that it came in on.
+    pub listener: Arc<str>,
+}
+
 /// One partition of a fetch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FetchPartition {
@@ -49,6 +58,8 @@ pub struct FetchPartition {
     pub current_leader_epoch: Option<LeaderEpoch>,
     /// Epoch of the last record the client has: the leader looks whether histories diverge.
     pub last_fetched_epoch: Option<LeaderEpoch>,
+    /// The high watermark that the reader was told last, -1 for none.
+    pub known_high_watermark: Offset,
 }
 
 /// A fetch.
@@ -68,6 +79,8 @@ pub struct FetchSpec {
     pub isolation: Isolation,
     /// Only leaders may answer (followers always, consumers before version 11).
     pub leader_only: bool,
+    /// Where a consumer is, if it says.
+    pub place: Option<ConsumerPlace>,
     /// The partitions in the order of the request.
     pub partitions: Vec<FetchPartition>,
 }
@@ -96,6 +109,8 @@ pub struct FetchedPartition {
     pub aborted: Option<Vec<AbortedTransaction>>,
     /// Set when there are no records because the client has to truncate first.
     pub diverging: Option<DivergingEpoch>,
+    /// Set when there are no records because the client should read from another replica.
+    pub preferred: Option<BrokerId>,
 }
 
 /// Results of a fetch in the order of its partitions.
@@ -170,7 +185,9 @@ impl ReplicaManager {
             match &result {
                 Ok(fetched) => {
                     look.bytes += fetched.records.as_ref().map_or(0, |records| records.len);
-                    look.is_urgent |= fetched.diverging.is_some();
+                    look.is_urgent |= fetched.diverging.is_some()
+                        || fetched.preferred.is_some()
+                        || self.tells_watermark(spec, partition, fetched.high_watermark);
                     look.is_vain = false;
                 }
                 // Clients ask for metadata then; an answer at once would have them ask in a circle.
@@ -213,7 +230,19 @@ impl ReplicaManager {
             records: None,
             aborted: None,
             diverging: None,
+            preferred: None,
         };
+        if let Some(preferred) = self.nearest_replica(&replica, spec, wanted) {
+            let preferred = FetchedPartition {
+                preferred: Some(preferred),
+                last_stable_offset: -1,
+                ..fetched
+            };
+            return Ok(Read {
+                fetched: preferred,
+                bound: -1,
+            });
+        }
         let bound = match spec.bound() {
             ReadBound::LogEnd => log.log_end_offset(),
             ReadBound::HighWatermark => high_watermark,
@@ -241,6 +270,43 @@ impl ReplicaManager {
             self.finish(&replica, aftermath);
         }
         Ok(read)
+    }
+
+    /// The replica in its rack that a consumer should read from instead.
+    fn nearest_replica(
+        &self,
+        replica: &Replica,
+        spec: &FetchSpec,
+        wanted: &FetchPartition,
+    ) -> Option<BrokerId> {
+        let place = spec.place.as_ref().filter(|_| self.settings.rack_aware)?;
+        let image = self.image.load();
+        let is_near = |id: BrokerId| {
+            let broker = image.brokers.get(&id);
+            broker.is_some_and(|broker| {
+                broker.rack.as_deref() == Some(&*place.rack)
+                    && broker.endpoint(&place.listener).is_some()
+            })
+        };
+        replica
+            .state()
+            .brain
+            .nearest_replica(wanted.fetch_offset, is_near)
+    }
+
+    /// Whether a follower is answered at once because it does not know the high watermark: its
+    /// consumers see no further than it knows. Kafka did so in 2.4 and has left it since
+    /// (KAFKA-9731), because it also cost those who had no consumers at followers.
+    pub(crate) fn tells_watermark(
+        &self,
+        spec: &FetchSpec,
+        wanted: &FetchPartition,
+        high_watermark: Offset,
+    ) -> bool {
+        let is_follower = matches!(spec.origin, FetchOrigin::Follower(_));
+        self.settings.rack_aware
+            && is_follower
+            && (0..high_watermark).contains(&wanted.known_high_watermark)
     }
 
     /// Whether this replica may answer this reader; answers its high watermark.

@@ -33,7 +33,7 @@ impl ReplicaManager {
 
     fn take_places(&self, spec: &FetchSpec, look: &Look, wake: &Arc<FetchWake>) -> Vec<Place> {
         let partitions = spec.partitions.iter().zip(&look.bounds);
-        let place = |(wanted, seen): (_, &_)| self.take_place(wanted, spec.bound(), *seen, wake);
+        let place = |(wanted, seen): (_, &_)| self.take_place(spec, wanted, *seen, wake);
         partitions.filter_map(place).collect()
     }
 
@@ -41,8 +41,8 @@ impl ReplicaManager {
     /// already; if the partition has gone, a look will tell.
     fn take_place(
         &self,
+        spec: &FetchSpec,
         wanted: &FetchPartition,
-        bound: ReadBound,
         seen: i64,
         wake: &Arc<FetchWake>,
     ) -> Option<Place> {
@@ -52,7 +52,12 @@ impl ReplicaManager {
             }
             return None;
         };
+        let bound = spec.bound();
+        let tells_watermark = self.tells_watermark(spec, wanted, i64::MAX);
         let mut state = replica.state();
+        if self.tells_watermark(spec, wanted, state.brain.high_watermark()) {
+            wake.look_again();
+        }
         let now = match bound {
             ReadBound::LogEnd => replica.log.log_end_offset(),
             ReadBound::HighWatermark => state.brain.high_watermark(),
@@ -64,7 +69,9 @@ impl ReplicaManager {
         if now != seen {
             wake.look_again();
         }
-        let id = state.readers.enter(bound, Arc::clone(wake));
+        let id = state
+            .readers
+            .enter(bound, tells_watermark, Arc::clone(wake));
         drop(state);
         Some(Place { replica, id })
     }

@@ -35,8 +35,8 @@ pub use error::{
     DeleteRecordsError, FetchError, ListOffsetsError, PartitionError, ProduceError, ReplicaError,
 };
 pub use fetch::{
-    DivergingEpoch, FetchOrigin, FetchPartition, FetchResults, FetchSpec, FetchedPartition,
-    Isolation,
+    ConsumerPlace, DivergingEpoch, FetchOrigin, FetchPartition, FetchResults, FetchSpec,
+    FetchedPartition, Isolation,
 };
 pub use manager::{IsrProposal, IsrStore, Options, ReplicaManager, StoredFormat, TopicConfigs};
 pub use offsets::{EpochEnd, OffsetAnswer, OffsetQuery, OffsetTarget};

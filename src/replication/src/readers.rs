@@ -55,6 +55,8 @@ impl FetchWake {
 struct Reader {
     id: u64,
     bound: ReadBound,
+    /// A reader of the log's end that also wants to hear of the watermark.
+    tells_watermark: bool,
     wake: Arc<FetchWake>,
 }
 
@@ -72,11 +74,17 @@ pub(crate) struct Readers {
 }
 
 impl Readers {
-    pub(crate) fn enter(&mut self, bound: ReadBound, wake: Arc<FetchWake>) -> u64 {
+    pub(crate) fn enter(
+        &mut self,
+        bound: ReadBound,
+        tells_watermark: bool,
+        wake: Arc<FetchWake>,
+    ) -> u64 {
         self.next_id += 1;
         self.waiting.push(Reader {
             id: self.next_id,
             bound,
+            tells_watermark,
             wake,
         });
         self.next_id
@@ -118,6 +126,10 @@ impl Readers {
             self.unseen.pop_front();
         }
         self.waiting.retain(|reader| match reader.bound {
+            ReadBound::LogEnd if reader.tells_watermark => {
+                reader.wake.look_again();
+                false
+            }
             ReadBound::LogEnd => true,
             ReadBound::HighWatermark => !reader.wake.grow(bytes),
             // The last stable offset may have moved by less, or by more.
@@ -149,7 +161,7 @@ mod tests {
     fn sets_that_are_told_of_out_of_order_are_all_counted() {
         let mut readers = Readers::default();
         let wake = Arc::new(FetchWake::new(100));
-        readers.enter(ReadBound::HighWatermark, Arc::clone(&wake));
+        readers.enter(ReadBound::HighWatermark, false, Arc::clone(&wake));
         readers.appended(20, 60);
         readers.committed(20);
         assert!(!wake.has_enough());

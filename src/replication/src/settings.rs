@@ -14,6 +14,9 @@ pub struct Settings {
     pub lag_max_messages: Option<i64>,
     /// Whether `inter.broker.protocol.version` is at least 2.1: zstd may be stored.
     pub zstd: bool,
+    /// `replica.selector.class` is Kafka's selector by racks: consumers are sent to a replica in
+    /// their rack (KIP-392).
+    pub rack_aware: bool,
     /// How followers fetch.
     pub following: FollowSettings,
 }
@@ -51,6 +54,7 @@ impl Settings {
             lag_time_max: replication.lag_time_max,
             lag_max_messages: replication.lag_max_messages,
             zstd: config.inter_broker_protocol >= MetadataVersion::V2_1_IV2,
+            rack_aware: replication.rack_aware_selector,
             following: FollowSettings {
                 version: config.inter_broker_protocol,
                 listener: config.listeners.inter_broker.clone(),
@@ -74,6 +78,7 @@ impl Default for Settings {
             lag_time_max: Duration::from_secs(30),
             lag_max_messages: None,
             zstd: true,
+            rack_aware: false,
             following: FollowSettings::default(),
         }
     }

@@ -43,6 +43,8 @@ pub(crate) struct Wanted {
     pub(crate) max_bytes: i32,
     pub(crate) current_leader_epoch: i32,
     pub(crate) last_fetched_epoch: i32,
+    /// The high watermark that the session was told last, -1 for none.
+    pub(crate) known_high_watermark: i64,
 }
 
 /// What a response says of a partition, as far as it decides whether the response must name it.
@@ -51,6 +53,7 @@ pub(crate) struct Told {
     pub(crate) has_records: bool,
     pub(crate) is_failed: bool,
     pub(crate) is_diverging: bool,
+    pub(crate) is_sent_elsewhere: bool,
     pub(crate) high_watermark: i64,
     pub(crate) log_start_offset: i64,
 }
@@ -245,7 +248,13 @@ impl Session {
         state
             .partitions
             .values()
-            .map(|cached| (cached.key.clone(), cached.wanted))
+            .map(|cached| {
+                let wanted = Wanted {
+                    known_high_watermark: cached.high_watermark,
+                    ..cached.wanted
+                };
+                (cached.key.clone(), wanted)
+            })
             .collect()
     }
 
@@ -323,7 +332,7 @@ impl State {
                 self.push(cached);
             }
         }
-        is_news || told.has_records || told.is_failed || told.is_diverging
+        is_news || told.has_records || told.is_failed || told.is_diverging || told.is_sent_elsewhere
     }
 }
 
@@ -337,6 +346,7 @@ mod tests {
         max_bytes: 100,
         current_leader_epoch: -1,
         last_fetched_epoch: -1,
+        known_high_watermark: -1,
     };
 
     fn key(partition: i32) -> PartitionKey {
@@ -348,6 +358,7 @@ mod tests {
             has_records: false,
             is_failed: false,
             is_diverging: false,
+            is_sent_elsewhere: false,
             high_watermark,
             log_start_offset: 0,
         }
@@ -433,7 +444,11 @@ mod tests {
         let Ok(Resumed::Session(session, 2)) = resumed else {
             panic!("not resumed")
         };
-        assert_eq!(session.partitions(), [(key(0), changed), (key(7), WANTED)]);
+        let told = Wanted {
+            known_high_watermark: 5,
+            ..changed
+        };
+        assert_eq!(session.partitions(), [(key(0), told), (key(7), WANTED)]);
         let emptied = sessions.resume((id, 2), false, &[], &[key(0), key(7)], 0);
         assert!(matches!(emptied, Ok(Resumed::Emptied)));
         assert_eq!(

@@ -271,6 +271,7 @@ pub(crate) fn spec(offset: i64) -> FetchSpec {
         hard_limits: false,
         isolation: Isolation::ReadUncommitted,
         leader_only: true,
+        place: None,
         partitions: vec![part(offset)],
     }
 }
@@ -285,6 +286,7 @@ pub(crate) fn part(offset: i64) -> FetchPartition {
         max_bytes: 1 << 20,
         current_leader_epoch: None,
         last_fetched_epoch: None,
+        known_high_watermark: -1,
     }
 }
 

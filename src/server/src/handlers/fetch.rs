@@ -15,7 +15,8 @@ use ottla_protocol::fetch::{
 };
 use ottla_protocol::{ApiKey, ErrorCode, Part, RequestHeader, ResponseBody};
 use ottla_replication::{
-    Completion, FetchOrigin, FetchPartition, FetchResults, FetchSpec, FetchedPartition, Isolation,
+    Completion, ConsumerPlace, FetchOrigin, FetchPartition, FetchResults, FetchSpec,
+    FetchedPartition, Isolation,
 };
 use smallvec::smallvec;
 
@@ -139,9 +140,19 @@ impl Exchange {
                 IsolationLevel::ReadCommitted => Isolation::ReadCommitted,
             },
             leader_only: self.is_follower || version < 11,
+            place: self.place(request),
             partitions,
         };
         (spec, unresolved)
+    }
+
+    /// Where the consumer is, from version 11 on.
+    fn place(&self, request: &FetchRequest) -> Option<ConsumerPlace> {
+        let says = !self.is_follower && !request.rack_id.is_empty();
+        says.then(|| ConsumerPlace {
+            rack: request.rack_id.as_str().to_owned(),
+            listener: Arc::clone(&self.connection.listener),
+        })
     }
 
     /// What was found, as the response will say it.
@@ -219,6 +230,7 @@ impl Exchange {
         response.high_watermark = fetched.high_watermark;
         response.last_stable_offset = fetched.last_stable_offset;
         response.log_start_offset = fetched.log_start_offset;
+        response.preferred_read_replica = fetched.preferred.map_or(-1, |id| id.0);
         response.diverging_epoch = fetched.diverging.map(|d| EpochEndOffset {
             epoch: d.epoch,
             end_offset: d.end_offset,

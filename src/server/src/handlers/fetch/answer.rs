@@ -42,6 +42,7 @@ impl Answered {
             max_bytes: i32::try_from(partition.max_bytes).unwrap_or(i32::MAX),
             current_leader_epoch: epoch(partition.current_leader_epoch),
             last_fetched_epoch: epoch(partition.last_fetched_epoch),
+            known_high_watermark: -1,
         };
         let key = (topic, partition.partition);
         Answered {
@@ -58,6 +59,7 @@ impl Answered {
             has_records: !self.response.records.is_empty(),
             is_failed: !self.response.error.is_none(),
             is_diverging: self.response.diverging_epoch.is_some(),
+            is_sent_elsewhere: self.response.preferred_read_replica >= 0,
             high_watermark: self.response.high_watermark,
             log_start_offset: self.response.log_start_offset,
         }

@@ -38,6 +38,7 @@ fn asked(image: &ClusterImage, request: &FetchRequest, by_id: bool) -> Vec<Asked
                 max_bytes: partition.max_bytes,
                 current_leader_epoch: partition.current_leader_epoch,
                 last_fetched_epoch: partition.last_fetched_epoch,
+                known_high_watermark: -1,
             };
             ((topic_key.clone(), partition.index), wanted)
         }));
@@ -139,6 +140,7 @@ pub(super) fn fetch_partition(
         max_bytes: size(wanted.max_bytes),
         current_leader_epoch: epoch(wanted.current_leader_epoch),
         last_fetched_epoch: epoch(wanted.last_fetched_epoch),
+        known_high_watermark: wanted.known_high_watermark,
     })
 }
 
