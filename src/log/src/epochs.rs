@@ -9,9 +9,9 @@ use crate::checkpoint::{Malformed, lines};
 /// The file in the replica's directory.
 pub(crate) const FILE_NAME: &str = "leader-epoch-checkpoint";
 
-/// Epochs and where they begin, both strictly ascending.
+/// Epochs and where they begin, both strictly ascending. Pure, so that simulations use it too.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Epochs(Vec<(LeaderEpoch, Offset)>);
+pub struct Epochs(Vec<(LeaderEpoch, Offset)>);
 
 impl From<&[(LeaderEpoch, Offset)]> for Epochs {
     /// Entries taken from other epochs.
@@ -58,13 +58,14 @@ impl Epochs {
         self.0.last().map(|(_, start)| *start)
     }
 
-    pub(crate) fn latest(&self) -> Option<LeaderEpoch> {
+    /// The newest epoch.
+    pub fn latest(&self) -> Option<LeaderEpoch> {
         self.0.last().map(|(epoch, _)| *epoch)
     }
 
     /// Notes that `epoch` begins at `start`; whatever contradicts it at the tail goes. Answers
     /// whether anything changed.
-    pub(crate) fn assign(&mut self, epoch: LeaderEpoch, start: Offset) -> bool {
+    pub fn assign(&mut self, epoch: LeaderEpoch, start: Offset) -> bool {
         if epoch < 0 || start < 0 {
             return false;
         }
@@ -85,7 +86,7 @@ impl Epochs {
     }
 
     /// Drops epochs that begin at or after `end`. Answers whether anything changed.
-    pub(crate) fn truncate_from_end(&mut self, end: Offset) -> bool {
+    pub fn truncate_from_end(&mut self, end: Offset) -> bool {
         let keep = self.0.partition_point(|(_, start)| *start < end);
         let changed = keep < self.0.len();
         self.0.truncate(keep);
@@ -115,7 +116,7 @@ impl Epochs {
     }
 
     /// The epoch of the record at `offset`.
-    pub(crate) fn of_offset(&self, offset: Offset) -> Option<LeaderEpoch> {
+    pub fn of_offset(&self, offset: Offset) -> Option<LeaderEpoch> {
         let after = self.0.partition_point(|(_, start)| *start <= offset);
         after
             .checked_sub(1)
@@ -126,7 +127,7 @@ impl Epochs {
     /// The largest known epoch not above `epoch`, and where it ends; `log_end` is where the latest
     /// ends. For an epoch older than all known ones it is that epoch and the start of the first
     /// known; (-1, -1) stands for "unknown".
-    pub(crate) fn end_offset(&self, epoch: LeaderEpoch, log_end: Offset) -> (LeaderEpoch, Offset) {
+    pub fn end_offset(&self, epoch: LeaderEpoch, log_end: Offset) -> (LeaderEpoch, Offset) {
         const UNKNOWN: (LeaderEpoch, Offset) = (NO_EPOCH, -1);
         if epoch < 0 {
             return UNKNOWN;
