@@ -38,6 +38,11 @@ impl Driver {
         let topics = self.topic_nodes(names).await?;
         let partitions = partitions(&topics);
         let states = zk.partition_states(partitions, Watch::No).await?;
+        let written = states.iter().filter_map(|(tp, read)| {
+            let node = read.as_ref().ok()?.as_ref()?;
+            Some((tp.clone(), node.stat.mzxid))
+        });
+        let written = written.collect();
         let states = states
             .into_iter()
             .map(|(tp, read)| (tp, convert::state_read(read)))
@@ -46,6 +51,7 @@ impl Driver {
             brokers,
             topics,
             states: states.collect(),
+            written,
             deletions: deletions.into_iter().collect(),
             unclean: self.unclean.clone(),
         };
@@ -157,11 +163,11 @@ impl Driver {
         let found = found.map(|(topic, _)| Arc::clone(topic)).collect();
         self.configs.ensure(found).await;
         let reads = nodes.into_iter().map(|(topic, read)| TopicRead {
-            topic,
             node: convert::found(read, |node| {
                 convert::topic_node(&node.value, node.stat.version)
             }),
             spare_id: TopicId::random(),
+            topic,
         });
         Ok(reads.collect())
     }

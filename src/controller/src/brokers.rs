@@ -33,6 +33,39 @@ impl Active {
         }
     }
 
+    /// A broker that came back while there was no controller to see it go: it registered after the
+    /// state node was written. It may have lost the end of its log, and must not go on in an epoch
+    /// in which it has told followers more. Whoever was in sync all the time takes over; if nobody
+    /// was, the leader leads on in a new epoch. (Kafka's controller overlooks this.)
+    pub(crate) fn notice_bounces(&mut self, tp: &TopicPartition, written: i64) {
+        let context = &self.context;
+        let bounced = |id: &BrokerId| {
+            let broker = context.brokers.get(id);
+            broker.map(|broker| broker.epoch > written)
+        };
+        let Some(partition) = context.partition(tp) else {
+            return;
+        };
+        let Some(node) = &partition.leadership else {
+            return;
+        };
+        if partition.replicas.len() < 2 {
+            return;
+        }
+        let isr = &node.state.isr;
+        let steady = isr.iter().any(|id| bounced(id) == Some(false));
+        let newcomers = isr.iter().filter(|id| bounced(id) == Some(true));
+        let newcomers: Vec<BrokerId> = newcomers.copied().collect();
+        let leader_bounced = node.state.leader.is_some_and(|id| newcomers.contains(&id));
+        if let Some(partition) = self.context.partition_mut(tp) {
+            if steady {
+                partition.shunned.extend(newcomers);
+            } else {
+                partition.renew |= leader_bounced;
+            }
+        }
+    }
+
     /// Nothing of what the broker held can be relied on (`onBrokerFailure`).
     fn broker_lost(&mut self, step: &mut Step, id: BrokerId) {
         self.context.draining.remove(&id);

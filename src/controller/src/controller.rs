@@ -266,6 +266,9 @@ impl Active {
         for (tp, read) in loaded.states {
             active.state_loaded(&tp, read);
         }
+        for (tp, zxid) in &loaded.written {
+            active.notice_bounces(tp, *zxid);
+        }
         active.resume_reassignments(&mut step);
         active.deletions_listed(&mut step, loaded.deletions);
         let actions = active.finish(step);

@@ -141,6 +141,9 @@ pub struct Loaded {
     pub topics: Vec<TopicRead>,
     /// Every state node of those topics; a partition without one is not named.
     pub states: Vec<(TopicPartition, Read<StateNode>)>,
+    /// The transaction (zxid) that wrote each state node last. Who registered later is a process that
+    /// the node does not speak of.
+    pub written: BTreeMap<TopicPartition, i64>,
     /// Names under `/admin/delete_topics`.
     pub deletions: BTreeSet<TopicName>,
     /// Where unclean election is allowed.

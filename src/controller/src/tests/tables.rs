@@ -33,6 +33,7 @@ pub(super) fn run(world: &mut World, line: &str) {
             world.start_broker(number(id));
             world.tell_brokers();
         }
+        ["bounce-unseen", id] => world.start_broker(number(id)),
         ["elect"] => world.elect(),
         ["create", name, ..] | ["create-plain", name, ..] => {
             let lists = replicas(&words[2..]);
@@ -227,6 +228,23 @@ fn brokers_die_and_return() {
     // A bounce is a death: it may have lost what it had not flushed.
     check(&["create t 1,2", "bounce 1"], "t-0 2 [2] 1");
     check(&["create t 1", "bounce 1"], "t-0 1 [1] 2");
+    // So is one that no controller saw; if nobody else was there, the epoch ends at least.
+    check(&["create t 1,2", "bounce-unseen 1", "elect"], "t-0 2 [2] 1");
+    check(&["create t 1,2", "bounce-unseen 2", "elect"], "t-0 1 [1] 1");
+    check(
+        &["create t 1,2", "kill 2", "bounce-unseen 1", "elect"],
+        "t-0 1 [1] 2",
+    );
+    check(
+        &[
+            "create t 1,2",
+            "bounce-unseen 1",
+            "bounce-unseen 2",
+            "elect",
+        ],
+        "t-0 1 [1,2] 1",
+    );
+    check(&["create t 1", "bounce-unseen 1", "elect"], "t-0 1 [1] 0");
     // The leader changes the ISR while the controller elects.
     check(&["create t 1,2,3", "race", "kill 3"], "t-0 1 [1] 0");
     check(&["create t 2,1,3", "lose-after", "kill 2"], "t-0 1 [1,3] 1");

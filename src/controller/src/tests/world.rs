@@ -44,6 +44,8 @@ pub(crate) struct World {
     pub(crate) fence: Fence,
     pub(crate) topics: BTreeMap<TopicName, Versioned<TopicNode>>,
     pub(crate) states: BTreeMap<TopicPartition, Versioned<LeaderIsr>>,
+    /// When state nodes were written, on the scale of broker epochs.
+    written: BTreeMap<TopicPartition, i64>,
     pub(crate) marks: BTreeSet<TopicName>,
     /// `/admin/reassign_partitions`, where it is there.
     pub(crate) reassign: BTreeMap<TopicPartition, Vec<BrokerId>>,
@@ -94,6 +96,7 @@ impl World {
             },
             topics: BTreeMap::new(),
             states: BTreeMap::new(),
+            written: BTreeMap::new(),
             marks: BTreeSet::new(),
             reassign: BTreeMap::new(),
             honest: true,
@@ -350,6 +353,7 @@ impl World {
                 .keys()
                 .map(|tp| (tp.clone(), self.read_state(tp)))
                 .collect(),
+            written: self.written.clone(),
             deletions: self.marks.clone(),
             unclean: self.unclean.clone(),
         }
@@ -412,6 +416,9 @@ impl World {
             );
         }
         let version = write.expected.map_or(0, |version| version + 1);
+        self.next_epoch += 1;
+        self.written
+            .insert(write.partition.clone(), self.next_epoch);
         self.states.insert(write.partition, (write.state, version));
         match fault {
             Fault::LostAfter => StoreOutcome::Unknown,
