@@ -162,11 +162,18 @@ impl Driver {
         let found = nodes.iter().filter(|(_, read)| matches!(read, Ok(Some(_))));
         let found = found.map(|(topic, _)| Arc::clone(topic)).collect();
         self.configs.ensure(found).await;
+        let image = self.shared.image.load();
         let reads = nodes.into_iter().map(|(topic, read)| TopicRead {
             node: convert::found(read, |node| {
                 convert::topic_node(&node.value, node.stat.version)
             }),
-            spare_id: TopicId::random(),
+            // A tool of an old release may have dropped the id before this controller's time: the
+            // logs still bear it (KAFKA-14190).
+            spare_id: image
+                .topic(&topic)
+                .map(|known| known.id)
+                .filter(|id| !id.is_zero())
+                .unwrap_or_else(TopicId::random),
             topic,
         });
         Ok(reads.collect())
