@@ -1,0 +1,203 @@
+//! Storing ISRs, by both roads: into the state node (`inter.broker.protocol.version` below 2.7), or
+//! through the controller (AlterPartition).
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+use std::task::Poll;
+
+use ottla_controller::{AlterationAnswer, AlterationError, IsrAlteration, LeaderIsr, TopicKey};
+use ottla_metadata::TopicPartition;
+use ottla_partition::{Event, StoreOutcome};
+
+use crate::broker::{Broker, Proposal};
+use crate::message::Body;
+use crate::network::Place;
+use crate::session::{WriteError, Zk};
+use crate::zookeeper::{Op, Path, Refusal, Value};
+
+type Shared = Rc<RefCell<Broker>>;
+
+/// Pause before something is tried again, in milliseconds.
+const PAUSE: i64 = 50;
+/// How long changed ISRs wait for their notification.
+const NOTIFY: i64 = 250;
+/// How long the controller may take to answer.
+const PATIENCE: i64 = 1_000;
+
+impl Broker {
+    fn isr_stored(&mut self, proposal: &Proposal, outcome: StoreOutcome) {
+        let event = Event::IsrStored {
+            leader_epoch: proposal.leader_epoch,
+            expected: proposal.expected,
+            outcome,
+        };
+        self.step(&proposal.partition, event);
+    }
+}
+
+/// Writes state nodes directly; never ends.
+pub(crate) async fn write_directly(broker: Shared, zk: Zk) {
+    let changed: Rc<RefCell<BTreeSet<TopicPartition>>> = Rc::default();
+    let (port, proposals) = (
+        broker.borrow().port.clone(),
+        broker.borrow().proposals.clone(),
+    );
+    port.spawn(notify(broker.clone(), zk.clone(), changed.clone()));
+    loop {
+        let proposal = proposals.take().await;
+        let (broker, zk, changed) = (broker.clone(), zk.clone(), changed.clone());
+        port.spawn(async move {
+            let outcome = write(&broker, &zk, &proposal).await;
+            if matches!(outcome, StoreOutcome::Stored { .. }) {
+                changed.borrow_mut().insert(proposal.partition.clone());
+            }
+            broker.borrow_mut().isr_stored(&proposal, outcome);
+        });
+    }
+}
+
+/// `ReplicationUtils.updateLeaderAndIsr`.
+async fn write(broker: &Shared, zk: &Zk, proposal: &Proposal) -> StoreOutcome {
+    let wanted = LeaderIsr {
+        leader: Some(broker.borrow().id),
+        leader_epoch: proposal.leader_epoch,
+        isr: proposal.isr.clone(),
+        controller_epoch: proposal.controller_epoch,
+        recovering: proposal.recovering && proposal.isr.len() == 1,
+    };
+    let path = Path::State(proposal.partition.clone());
+    let value = Value::State(wanted);
+    let set = Op::Set(path.clone(), value.clone(), Some(proposal.expected));
+    match zk.multi(None, vec![set]).await {
+        Ok(stats) => StoreOutcome::Stored {
+            partition_epoch: stats.first().map_or(-1, |stat| stat.0),
+        },
+        // Perhaps our own write, of which we have not heard.
+        Err(WriteError::Refused(_, Refusal::BadVersion)) => match zk.get(path, false).await {
+            Ok(Some(node)) if node.value == value => StoreOutcome::Stored {
+                partition_epoch: node.version,
+            },
+            Ok(_) => StoreOutcome::Conflict,
+            Err(_) => StoreOutcome::Unknown,
+        },
+        Err(WriteError::Refused(..)) => StoreOutcome::Conflict,
+        Err(WriteError::Unknown | WriteError::Expired) => {
+            let port = broker.borrow().port.clone();
+            let _ = port.sleep(PAUSE).await;
+            StoreOutcome::Unknown
+        }
+    }
+}
+
+/// Tells the controller of changed ISRs.
+async fn notify(broker: Shared, zk: Zk, changed: Rc<RefCell<BTreeSet<TopicPartition>>>) {
+    let port = broker.borrow().port.clone();
+    loop {
+        std::future::poll_fn(|_| match changed.borrow().is_empty() {
+            true => Poll::Pending,
+            false => Poll::Ready(()),
+        })
+        .await;
+        let _ = port.sleep(NOTIFY).await;
+        let partitions = std::mem::take(&mut *changed.borrow_mut());
+        let written = zk.multi(None, vec![Op::Notify(partitions.clone())]).await;
+        if written.is_err() {
+            changed.borrow_mut().extend(partitions);
+            let _ = port.sleep(PAUSE).await;
+        }
+    }
+}
+
+/// Asks the controller; never ends. All that is pending goes into one request, and there is one at a
+/// time.
+pub(crate) async fn ask_controller(broker: Shared) {
+    let (port, proposals) = (
+        broker.borrow().port.clone(),
+        broker.borrow().proposals.clone(),
+    );
+    let mut pending: BTreeMap<TopicPartition, Proposal> = BTreeMap::new();
+    let mut through = port.connection();
+    loop {
+        if pending.is_empty() {
+            let proposal = proposals.take().await;
+            pending.insert(proposal.partition.clone(), proposal);
+        }
+        while let Some(proposal) = proposals.try_take() {
+            pending.insert(proposal.partition.clone(), proposal);
+        }
+        let (id, epoch, controller) = {
+            let broker = broker.borrow();
+            (broker.id, broker.epoch, broker.image.controller)
+        };
+        let Some(controller) = controller else {
+            let _ = port.sleep(PAUSE).await;
+            continue;
+        };
+        let asked: Vec<Proposal> = pending.values().cloned().collect();
+        let wanted = asked.iter().map(alteration).collect();
+        let body = Body::AlterPartition(id, epoch, wanted);
+        let answer = port.call_within(PATIENCE, through, Place::Broker(controller), body);
+        let Ok(Body::Altered(Ok(answers))) = answer.await else {
+            port.close(through);
+            through = port.connection();
+            let _ = port.sleep(PAUSE).await;
+            continue;
+        };
+        let mut again = false;
+        for proposal in asked {
+            let of = |answer: &&AlterationAnswer| {
+                answer.topic == key(&proposal) && answer.partition == proposal.partition.partition
+            };
+            match answers
+                .iter()
+                .find(of)
+                .and_then(|answer| outcome(&proposal, answer))
+            {
+                Some(outcome) => {
+                    pending.remove(&proposal.partition);
+                    broker.borrow_mut().isr_stored(&proposal, outcome);
+                }
+                None => again = true,
+            }
+        }
+        if again {
+            let _ = port.sleep(PAUSE).await;
+        }
+    }
+}
+
+fn key(proposal: &Proposal) -> TopicKey {
+    TopicKey::Id(proposal.topic_id)
+}
+
+fn alteration(proposal: &Proposal) -> IsrAlteration {
+    IsrAlteration {
+        topic: key(proposal),
+        partition: proposal.partition.partition,
+        leader_epoch: proposal.leader_epoch,
+        isr: proposal.isr.clone(),
+        recovering: proposal.recovering && proposal.isr.len() == 1,
+        partition_epoch: proposal.expected,
+    }
+}
+
+/// What an answer means; `None` if the change must be asked for again
+/// (`Partition.handleAlterPartitionError`).
+fn outcome(proposal: &Proposal, answer: &AlterationAnswer) -> Option<StoreOutcome> {
+    match &answer.result {
+        Ok(node) if node.state.isr == proposal.isr => Some(StoreOutcome::Stored {
+            partition_epoch: node.version,
+        }),
+        Ok(_) => Some(StoreOutcome::Conflict),
+        Err(AlterationError::IneligibleReplica) => Some(StoreOutcome::Refused),
+        Err(AlterationError::NotController) => None,
+        Err(
+            AlterationError::UnknownTopicId
+            | AlterationError::UnknownPartition
+            | AlterationError::FencedLeaderEpoch
+            | AlterationError::InvalidUpdateVersion
+            | AlterationError::InvalidRequest,
+        ) => Some(StoreOutcome::Conflict),
+    }
+}

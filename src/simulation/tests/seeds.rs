@@ -1,0 +1,70 @@
+//! Runs of many seeds, and the replay of one.
+
+use ottla_simulation::{Counts, Options, run};
+
+/// How many seeds the suite runs; chosen for the time they take.
+const SEEDS: u64 = 200;
+
+#[test]
+fn seeds() {
+    let mut all = Counts::default();
+    for seed in 0..SEEDS {
+        let report = run(seed, Options::default());
+        let counts = report
+            .unwrap_or_else(|violation| panic!("{violation}"))
+            .counts;
+        all.committed += counts.committed;
+        all.leaderships += counts.leaderships;
+        all.controllers += counts.controllers;
+        all.isr_changes += counts.isr_changes;
+        all.truncations += counts.truncations;
+    }
+    // A run that shows nothing proves nothing.
+    assert!(all.committed > 100 * SEEDS, "{all:?}");
+    assert!(
+        all.leaderships > 10 * SEEDS && all.controllers > 2 * SEEDS,
+        "{all:?}"
+    );
+    assert!(
+        all.isr_changes > 10 * SEEDS && all.truncations > 5 * SEEDS,
+        "{all:?}"
+    );
+}
+
+#[test]
+fn the_same_seed_is_the_same_run() {
+    let once = run(7, Options::default()).unwrap();
+    let again = run(
+        7,
+        Options {
+            traced: true,
+            ..Options::default()
+        },
+    )
+    .unwrap();
+    assert_eq!(
+        (once.fingerprint, once.events),
+        (again.fingerprint, again.events)
+    );
+}
+
+/// `OTTLA_SIM_SEED=n cargo test -p ottla-simulation replay -- --nocapture`
+#[test]
+fn replay() {
+    let Some(seed) = std::env::var("OTTLA_SIM_SEED")
+        .ok()
+        .and_then(|seed| seed.parse().ok())
+    else {
+        return;
+    };
+    match run(
+        seed,
+        Options {
+            traced: true,
+            ..Options::default()
+        },
+    ) {
+        Ok(report) => println!("{}\nfine: {:?}", report.trace.join("\n"), report.counts),
+        Err(violation) => panic!("{violation}"),
+    }
+}
