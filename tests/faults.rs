@@ -5,6 +5,7 @@
 
 use ottla_tests::ClusterSpec;
 use ottla_tests::faults::{Fault, FaultRun, Load, Step, Target};
+use ottla_tests::history::Violation;
 
 fn check(spec: &ClusterSpec, steps: &[Step]) {
     let mut run = FaultRun::start(spec, Load::default());
@@ -62,4 +63,45 @@ fn brokers_that_are_cut_off_lose_nothing() {
         Step::new(Fault::Unplug(Target::Leader(2)), 500),
     ];
     check(&FaultRun::spec().in_namespaces(), &steps);
+}
+
+#[test]
+fn two_faults_at_once_lose_nothing() {
+    let steps = [
+        Step::new(Fault::Kill(Target::Leader(0)), 500).with(Fault::Kill(Target::Leader(1))),
+        Step::new(Fault::ZooKeeperDown, 1000).with(Fault::Kill(Target::Leader(0))),
+        Step::new(Fault::Freeze(Target::Leader(2)), 1500).with(Fault::Kill(Target::Controller)),
+        Step::new(Fault::Expire(Target::Follower(0)), 500).with(Fault::Kill(Target::Leader(0))),
+    ];
+    check(&FaultRun::spec(), &steps);
+}
+
+/// The proof has teeth: acks=1 does lose records when a leader dies that its followers could not
+/// follow, and the checker sees which.
+#[test]
+fn what_acks_1_loses_is_found() {
+    let load = Load {
+        partitions: 1,
+        idempotent: 0,
+        repeating: 1,
+        repeating_acks: 1,
+        ..Load::default()
+    };
+    let spec = FaultRun::spec().with("replica.lag.time.max.ms", "30000");
+    let mut run = FaultRun::start(&spec, load);
+    let leader = run.cluster().leader("faults", 0);
+    let followers: Vec<i32> = run.cluster().ids().filter(|id| *id != leader).collect();
+    followers.iter().for_each(|id| run.cluster().pause(*id));
+    run.wait_for_acknowledgements("the followers were frozen");
+    run.cluster().kill(leader);
+    followers.iter().for_each(|id| run.cluster().resume(*id));
+    run.wait_for_acknowledgements("the leader was killed");
+    run.cluster().restart(leader);
+    let proof = run.prove();
+    let found = |wanted: fn(&Violation) -> bool| proof.violations.iter().any(wanted);
+    let told = format!("{}: {:?}", proof.summary, proof.violations);
+    assert!(found(|v| matches!(v, Violation::Lost { .. })), "{told}");
+    // What was cut off is lost on all of them.
+    let differ = found(|v| matches!(v, Violation::ReplicasDiffer { .. }));
+    assert!(!differ, "{told}");
 }

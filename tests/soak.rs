@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use ottla_tests::Client;
 use ottla_tests::faults::{FaultRun, Faults, Load, schedule};
 
 fn number(name: &str) -> Option<u64> {
@@ -26,7 +27,13 @@ fn soak() {
         Faults::Processes => FaultRun::spec(),
         Faults::All => FaultRun::spec().in_namespaces(),
     };
-    let load = Load::default();
+    let load = Load {
+        foreign: match std::env::var("OTTLA_SOAK_CLIENTS").as_deref() {
+            Ok("yes") => &[Client::Java, Client::Franz, Client::SaramaNewest],
+            _ => &[],
+        },
+        ..Load::default()
+    };
     let mut run = FaultRun::start(&spec, load);
     let start = Instant::now();
     let mut count = 0;

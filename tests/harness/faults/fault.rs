@@ -79,6 +79,22 @@ impl Fault {
         )
     }
 
+    /// Whether it meets ZooKeeper.
+    pub fn is_of_zookeeper(self) -> bool {
+        matches!(self, Fault::ZooKeeperDown | Fault::ZooKeeperFrozen)
+    }
+
+    /// In which order faults end that last at the same time: a broker is only started when it can
+    /// reach whom it needs for that.
+    pub(super) fn ends(self) -> u8 {
+        match self {
+            Fault::ZooKeeperDown | Fault::ZooKeeperFrozen => 0,
+            Fault::CutFromBrokers(_) | Fault::CutFromZooKeeper(_) | Fault::Unplug(_) => 1,
+            Fault::Freeze(_) | Fault::Expire(_) => 2,
+            Fault::Kill(_) | Fault::Stop(_) | Fault::KillAll => 3,
+        }
+    }
+
     /// Whom it meets, if one broker.
     pub fn target(self) -> Option<Target> {
         match self {

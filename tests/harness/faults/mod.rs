@@ -5,5 +5,5 @@ mod run;
 mod schedule;
 
 pub use fault::{Fault, Target};
-pub use run::{FaultRun, Load};
+pub use run::{FaultRun, Load, Proof};
 pub use schedule::{Faults, Step, schedule};

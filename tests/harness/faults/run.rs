@@ -1,14 +1,16 @@
 //! A cluster under load, faults, and the proof.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
 
 use super::{Fault, Step};
 use crate::history::{
     Answer, Event, Guarantee, History, Reader, Summary, Violation, Writer, WriterSpec,
     compare_replicas, read_replica, read_to_the_end, summary, verify,
 };
-use crate::{ClusterSpec, TestCluster};
+use crate::{Client, ClusterSpec, Steady, TestCluster};
 
 /// How long the cluster may take to serve again when a fault is over: sessions have to expire,
 /// and the machine may be busy.
@@ -25,6 +27,15 @@ pub struct Load {
     pub repeating: u16,
     /// Pause between two records of a writer.
     pub pause: Duration,
+    /// `acks` of the writers that may repeat.
+    pub repeating_acks: i16,
+    /// Clients of other projects that write besides.
+    pub foreign: &'static [Client],
+}
+
+/// 3.9, unless `OTTLA_TEST_IBP` asks for an older one.
+fn inter_broker_protocol() -> String {
+    std::env::var("OTTLA_TEST_IBP").unwrap_or_else(|_| "3.9".to_owned())
 }
 
 impl Default for Load {
@@ -34,9 +45,14 @@ impl Default for Load {
             idempotent: 2,
             repeating: 1,
             pause: Duration::from_millis(4),
+            repeating_acks: -1,
+            foreign: &[],
         }
     }
 }
+
+/// The number of the first writer of another project.
+const FOREIGN: u16 = 100;
 
 /// The topic that is written to.
 const TOPIC: &str = "faults";
@@ -47,6 +63,10 @@ pub struct FaultRun {
     history: History,
     writers: Vec<Writer>,
     reader: Option<Reader>,
+    /// Clients that we did not write, with the folder they print to.
+    foreign: Vec<Steady>,
+    _folder: TempDir,
+    zookeeper_is_away: bool,
     load: Load,
 }
 
@@ -64,6 +84,7 @@ impl FaultRun {
             .with("controller.socket.timeout.ms", "2000")
             .with("controlled.shutdown.max.retries", "1")
             .with("log.segment.bytes", "200000")
+            .with("inter.broker.protocol.version", &inter_broker_protocol())
     }
 
     /// Starts cluster and load, and waits for the first acknowledgements.
@@ -83,6 +104,10 @@ impl FaultRun {
                 topic: TOPIC.to_owned(),
                 partitions: load.partitions,
                 guarantee,
+                acks: match guarantee {
+                    Guarantee::Once => -1,
+                    Guarantee::AtLeastOnce => load.repeating_acks,
+                },
                 pause: load.pause,
                 window: 100,
             };
@@ -91,11 +116,22 @@ impl FaultRun {
         let writers = (0..load.idempotent + load.repeating).map(writer).collect();
         let reader = Reader::start(|| cluster.client(), 0, TOPIC, load.partitions, &history);
         drop(entered);
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let foreign = (FOREIGN..)
+            .zip(load.foreign)
+            .map(|(number, client)| {
+                let bootstrap = cluster.bootstrap();
+                client.write_steadily(&bootstrap, TOPIC, load.partitions, number, folder.path())
+            })
+            .collect();
         let run = FaultRun {
             cluster,
             history,
             writers,
             reader: Some(reader),
+            foreign,
+            _folder: folder,
+            zookeeper_is_away: false,
             load,
         };
         run.wait_for_acknowledgements("the start");
@@ -112,29 +148,57 @@ impl FaultRun {
         &self.history
     }
 
-    /// Lets one fault happen and pass. Answers a line that tells of it.
+    /// Lets a fault happen and pass, and another one while it lasts if the step says so. Answers a
+    /// line that tells of it.
     pub fn apply(&mut self, step: &Step) -> String {
         let start = Instant::now();
-        let target = step
-            .fault
-            .target()
-            .map(|target| target.find(&self.cluster, TOPIC));
-        // A partition without a leader, or a controller that is being elected: anyone.
-        let id = target.map_or(0, |id| id.max(0));
-        self.begin(step.fault, id);
+        let first = self.find(step.fault, None);
+        self.begin(step.fault, first);
+        let mut under_way = vec![(step.fault, first)];
+        let also = step.also.filter(|also| agree(step.fault, *also));
+        if let Some(also) = also {
+            std::thread::sleep(step.hold / 2);
+            let second = self.find(also, step.fault.target().map(|_| first));
+            self.begin(also, second);
+            under_way.push((also, second));
+        }
         std::thread::sleep(step.hold);
-        self.end(step.fault, id);
+        under_way.sort_by_key(|(fault, _)| fault.ends());
+        for (fault, id) in &under_way {
+            self.end(*fault, *id);
+        }
         if step.settle {
             self.settle();
         }
-        let whom = target.map_or(String::new(), |id| format!(" = broker {id}"));
+        let told: Vec<String> = under_way
+            .iter()
+            .map(|(fault, id)| match fault.target() {
+                Some(_) => format!("{fault} = broker {id}"),
+                None => fault.to_string(),
+            })
+            .collect();
         format!(
-            "{}{whom} for {:.1} s{}, {:.1} s in all",
-            step.fault,
+            "{} for {:.1} s{}, {:.1} s in all",
+            told.join(" and "),
             step.hold.as_secs_f64(),
             if step.settle { ", settled" } else { "" },
             start.elapsed().as_secs_f64()
         )
+    }
+
+    /// The broker that a fault meets; another one than `taken`.
+    fn find(&self, fault: Fault, taken: Option<i32>) -> i32 {
+        let target = match fault.target() {
+            // Whom this is would have to be asked of ZooKeeper.
+            Some(_) if self.zookeeper_is_away => Some(2),
+            target => target.map(|target| target.find(&self.cluster, TOPIC)),
+        };
+        // A partition without a leader, or a controller that is being elected: anyone.
+        let id = target.map_or(0, |id| id.max(0));
+        match taken {
+            Some(taken) if taken == id => (id + 1) % 3,
+            _ => id,
+        }
     }
 
     fn begin(&mut self, fault: Fault, id: i32) {
@@ -144,8 +208,14 @@ impl FaultRun {
             Fault::Stop(_) => cluster.stop(id),
             Fault::Freeze(_) | Fault::Expire(_) => cluster.pause(id),
             Fault::KillAll => cluster.ids().for_each(|id| cluster.kill(id)),
-            Fault::ZooKeeperDown => cluster.stop_zookeeper(),
-            Fault::ZooKeeperFrozen => cluster.zookeeper().pause(),
+            Fault::ZooKeeperDown => {
+                self.zookeeper_is_away = true;
+                cluster.stop_zookeeper();
+            }
+            Fault::ZooKeeperFrozen => {
+                self.zookeeper_is_away = true;
+                cluster.zookeeper().pause();
+            }
             Fault::CutFromBrokers(_) => cluster.cut_from_brokers(id),
             Fault::CutFromZooKeeper(_) => cluster.cut_from_zookeeper(id),
             Fault::Unplug(_) => cluster.unplug(id),
@@ -170,8 +240,14 @@ impl FaultRun {
                 }
                 cluster.restart_all();
             }
-            Fault::ZooKeeperDown => cluster.restart_zookeeper(),
-            Fault::ZooKeeperFrozen => cluster.zookeeper().resume(),
+            Fault::ZooKeeperDown => {
+                cluster.restart_zookeeper();
+                self.zookeeper_is_away = false;
+            }
+            Fault::ZooKeeperFrozen => {
+                cluster.zookeeper().resume();
+                self.zookeeper_is_away = false;
+            }
             Fault::CutFromBrokers(_) | Fault::CutFromZooKeeper(_) | Fault::Unplug(_) => {
                 cluster.mend(id);
             }
@@ -212,10 +288,29 @@ impl FaultRun {
         }
     }
 
-    /// Ends the load, reads everything, kills all brokers and compares their logs.
+    /// Ends the load and proves that nothing was lost.
     ///
     /// Panics with all violations if there are any; the brokers' folders are kept then.
-    pub fn finish(mut self) -> Summary {
+    pub fn finish(self) -> Summary {
+        let Proof {
+            mut cluster,
+            summary,
+            violations,
+            stuck,
+        } = self.prove();
+        if !violations.is_empty() || !stuck.is_empty() {
+            let folders = cluster.keep();
+            panic!(
+                "{summary}\n{}\n{}\nkept: {folders:?}",
+                stuck.join("\n"),
+                report(&violations.into_iter().collect::<Vec<_>>())
+            );
+        }
+        summary
+    }
+
+    /// Ends the load, reads everything, kills all brokers and compares their logs.
+    pub fn prove(mut self) -> Proof {
         self.cluster.wait_for_full_isr(TOPIC);
         let runtime = self.cluster.runtime();
         let writers = std::mem::take(&mut self.writers);
@@ -230,6 +325,9 @@ impl FaultRun {
             }
             stuck
         });
+        for writer in std::mem::take(&mut self.foreign) {
+            writer.finish(&self.history);
+        }
         self.cluster.wait_for_full_isr(TOPIC);
         let (cluster, load) = (&self.cluster, self.load);
         let last = runtime
@@ -256,17 +354,30 @@ impl FaultRun {
                 &logs.collect(),
             ));
         }
-        let summary = summary(&events);
-        if !violations.is_empty() || !stuck.is_empty() {
-            let folders = self.cluster.keep();
-            panic!(
-                "{summary}\n{}\n{}\nkept: {folders:?}",
-                stuck.join("\n"),
-                report(&violations.into_iter().collect::<Vec<_>>())
-            );
+        Proof {
+            cluster: self.cluster,
+            summary: summary(&events),
+            violations,
+            stuck,
         }
-        summary
     }
+}
+
+/// What came out of a run.
+pub struct Proof {
+    cluster: TestCluster,
+    /// Figures.
+    pub summary: Summary,
+    /// What was lost, and worse.
+    pub violations: BTreeSet<Violation>,
+    /// Writers that never got an answer.
+    pub stuck: Vec<String>,
+}
+
+/// Whether two faults can last at the same time.
+fn agree(one: Fault, other: Fault) -> bool {
+    let all = one == Fault::KillAll || other == Fault::KillAll;
+    !(all || one.is_of_zookeeper() && other.is_of_zookeeper())
 }
 
 /// The first violations, and how many there are.

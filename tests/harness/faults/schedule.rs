@@ -9,7 +9,9 @@ use super::{Fault, Target};
 pub struct Step {
     /// What happens.
     pub fault: Fault,
-    /// How long it lasts.
+    /// What happens besides while it lasts.
+    pub also: Option<Fault>,
+    /// How long each of them lasts.
     pub hold: Duration,
     /// Afterwards: wait until all replicas are in sync, or go on at once with the next fault.
     pub settle: bool,
@@ -20,9 +22,17 @@ impl Step {
     pub fn new(fault: Fault, hold_ms: u64) -> Step {
         Step {
             fault,
+            also: None,
             hold: Duration::from_millis(hold_ms),
             settle: true,
         }
+    }
+
+    /// A second fault begins when half of the first has passed.
+    #[must_use]
+    pub fn with(mut self, also: Fault) -> Step {
+        self.also = Some(also);
+        self
     }
 
     /// The next fault follows at once.
@@ -57,6 +67,33 @@ impl Random {
     fn below(&mut self, bound: u64) -> u64 {
         self.next() % bound.max(1)
     }
+
+    fn fault(&mut self, partitions: i32, brokers: i32, faults: Faults) -> Fault {
+        let partition = self.below(u64::from(partitions.unsigned_abs())) as i32;
+        let broker = self.below(u64::from(brokers.unsigned_abs())) as i32;
+        let target = match self.below(8) {
+            0..=2 => Target::Leader(partition),
+            3 | 4 => Target::Follower(partition),
+            5 | 6 => Target::Controller,
+            _ => Target::Broker(broker),
+        };
+        let kinds = match faults {
+            Faults::Processes => 17,
+            Faults::All => 26,
+        };
+        match self.below(kinds) {
+            0..=5 => Fault::Kill(target),
+            6..=8 => Fault::Freeze(target),
+            9 | 10 => Fault::Expire(target),
+            11 | 12 => Fault::Stop(target),
+            13 => Fault::KillAll,
+            14 | 15 => Fault::ZooKeeperDown,
+            16 => Fault::ZooKeeperFrozen,
+            17..=19 => Fault::CutFromBrokers(target),
+            20..=22 => Fault::CutFromZooKeeper(target),
+            _ => Fault::Unplug(target),
+        }
+    }
 }
 
 /// The endless schedule of a seed, for a topic of so many partitions on so many brokers.
@@ -68,30 +105,8 @@ pub fn schedule(
 ) -> impl Iterator<Item = Step> {
     let mut random = Random(seed);
     std::iter::repeat_with(move || {
-        let partition = random.below(u64::from(partitions.unsigned_abs())) as i32;
-        let broker = random.below(u64::from(brokers.unsigned_abs())) as i32;
-        let target = match random.below(8) {
-            0..=2 => Target::Leader(partition),
-            3 | 4 => Target::Follower(partition),
-            5 | 6 => Target::Controller,
-            _ => Target::Broker(broker),
-        };
-        let kinds = match faults {
-            Faults::Processes => 17,
-            Faults::All => 26,
-        };
-        let fault = match random.below(kinds) {
-            0..=5 => Fault::Kill(target),
-            6..=8 => Fault::Freeze(target),
-            9 | 10 => Fault::Expire(target),
-            11 | 12 => Fault::Stop(target),
-            13 => Fault::KillAll,
-            14 | 15 => Fault::ZooKeeperDown,
-            16 => Fault::ZooKeeperFrozen,
-            17..=19 => Fault::CutFromBrokers(target),
-            20..=22 => Fault::CutFromZooKeeper(target),
-            _ => Fault::Unplug(target),
-        };
+        let fault = random.fault(partitions, brokers, faults);
+        let also = (random.below(3) == 0).then(|| random.fault(partitions, brokers, faults));
         let hold = match random.below(4) {
             0 => random.below(300),
             1 | 2 => 500 + random.below(2500),
@@ -99,6 +114,7 @@ pub fn schedule(
         };
         Step {
             fault,
+            also,
             hold: Duration::from_millis(hold),
             settle: random.below(3) > 0,
         }

@@ -22,6 +22,8 @@ pub struct WriterSpec {
     pub partitions: i32,
     /// Idempotent or not.
     pub guarantee: Guarantee,
+    /// -1 for all in-sync replicas; fewer promise nothing.
+    pub acks: i16,
     /// Pause between two records.
     pub pause: Duration,
     /// Records that may be on their way at once.
@@ -35,7 +37,7 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Begins to write with acks=all. Has to be called within a runtime.
+    /// Begins to write. Has to be called within a runtime.
     ///
     /// No record is given up while the writer runs: giving up would leave it open whether the
     /// record comes later.
@@ -66,7 +68,7 @@ impl Writer {
 
 async fn write(cluster: Cluster, spec: WriterSpec, history: History, stop: Arc<AtomicBool>) {
     let options = ProducerOptions {
-        acks: -1,
+        acks: spec.acks,
         request_timeout: Duration::from_secs(2),
         delivery_timeout: Duration::from_secs(3600),
         max_block: Duration::from_secs(3600),
