@@ -23,21 +23,24 @@ fn soak() {
         _ => Faults::All,
     };
     println!("seed {seed}, {} minutes", length.as_secs() / 60);
+    let brokers = number("OTTLA_SOAK_BROKERS").unwrap_or(3);
+    let spec = FaultRun::spec_of(brokers as usize);
     let spec = match faults {
-        Faults::Processes => FaultRun::spec(),
-        Faults::All => FaultRun::spec().in_namespaces(),
+        Faults::Processes => spec,
+        Faults::All => spec.in_namespaces(),
     };
     let load = Load {
         foreign: match std::env::var("OTTLA_SOAK_CLIENTS").as_deref() {
             Ok("yes") => &[Client::Java, Client::Franz, Client::SaramaNewest],
             _ => &[],
         },
+        churn: (brokers > 3).then_some(seed),
         ..Load::default()
     };
     let mut run = FaultRun::start(&spec, load);
     let start = Instant::now();
     let mut count = 0;
-    for step in schedule(seed, load.partitions, 3, faults).take(most) {
+    for step in schedule(seed, load.partitions, brokers as i32, faults).take(most) {
         if start.elapsed() >= length {
             break;
         }

@@ -208,6 +208,13 @@ impl TestCluster {
         Cluster::new(client_options(&self.bootstrap()))
     }
 
+    /// Our client, making one attempt of everything.
+    pub fn client_without_retries(&self) -> Cluster {
+        let mut options = client_options(&self.bootstrap());
+        options.api_timeout = Duration::ZERO;
+        Cluster::new(options)
+    }
+
     /// Runs an administrative request to its end.
     pub fn with_admin<T>(&self, ask: impl AsyncFnOnce(&Admin) -> T) -> T {
         let admin = Admin::new(self.client());

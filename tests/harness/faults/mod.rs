@@ -1,5 +1,7 @@
 //! Faults on a cluster under load, drawn from a seed or written down, and the proof after them.
 
+mod churn;
+mod committer;
 mod fault;
 mod run;
 mod schedule;

@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use super::churn::Churn;
+use super::committer::Committer;
 use super::{Fault, Step};
 use crate::history::{
     Answer, Event, Guarantee, History, Reader, Summary, Violation, Writer, WriterSpec,
@@ -31,6 +33,10 @@ pub struct Load {
     pub repeating_acks: i16,
     /// Clients of other projects that write besides.
     pub foreign: &'static [Client],
+    /// Groups that commit offsets.
+    pub groups: usize,
+    /// Whether partitions move and topics come and go meanwhile, by lot of this seed.
+    pub churn: Option<u64>,
 }
 
 /// 3.9, unless `OTTLA_TEST_IBP` asks for an older one.
@@ -47,6 +53,8 @@ impl Default for Load {
             pause: Duration::from_millis(4),
             repeating_acks: -1,
             foreign: &[],
+            groups: 3,
+            churn: None,
         }
     }
 }
@@ -66,6 +74,8 @@ pub struct FaultRun {
     /// Clients that we did not write, with the folder they print to.
     foreign: Vec<Steady>,
     _folder: TempDir,
+    committer: Option<Committer>,
+    churn: Option<Churn>,
     zookeeper_is_away: bool,
     load: Load,
 }
@@ -75,7 +85,12 @@ impl FaultRun {
     /// before it is acknowledged, and no unclean elections. Replicas leave the ISR soon, so that a
     /// fault does not stop everything for the default half minute.
     pub fn spec() -> ClusterSpec {
-        ClusterSpec::new(3)
+        FaultRun::spec_of(3)
+    }
+
+    /// The same of more brokers.
+    pub fn spec_of(brokers: usize) -> ClusterSpec {
+        ClusterSpec::new(brokers)
             .with("min.insync.replicas", "2")
             .with("unclean.leader.election.enable", "false")
             .with("replica.lag.time.max.ms", "2000")
@@ -115,6 +130,11 @@ impl FaultRun {
         };
         let writers = (0..load.idempotent + load.repeating).map(writer).collect();
         let reader = Reader::start(|| cluster.client(), 0, TOPIC, load.partitions, &history);
+        let committer = Committer::start(|| cluster.client_without_retries(), TOPIC, load.groups);
+        let churn = load.churn.map(|seed| {
+            let brokers = cluster.ids().count() as i32;
+            Churn::start(cluster.client(), TOPIC, load.partitions, brokers, seed)
+        });
         drop(entered);
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         let foreign = (FOREIGN..)
@@ -131,6 +151,8 @@ impl FaultRun {
             reader: Some(reader),
             foreign,
             _folder: folder,
+            committer: Some(committer),
+            churn,
             zookeeper_is_away: false,
             load,
         };
@@ -196,7 +218,7 @@ impl FaultRun {
         // A partition without a leader, or a controller that is being elected: anyone.
         let id = target.map_or(0, |id| id.max(0));
         match taken {
-            Some(taken) if taken == id => (id + 1) % 3,
+            Some(taken) if taken == id => (id + 1) % self.cluster.ids().count() as i32,
             _ => id,
         }
     }
@@ -311,24 +333,38 @@ impl FaultRun {
 
     /// Ends the load, reads everything, kills all brokers and compares their logs.
     pub fn prove(mut self) -> Proof {
-        self.cluster.wait_for_full_isr(TOPIC);
         let runtime = self.cluster.runtime();
+        let mut stuck = Vec::new();
+        if let Some(churn) = self.churn.take() {
+            match runtime.block_on(churn.finish(self.cluster.client(), RECOVERY)) {
+                Ok(done) => println!("meanwhile: {done}"),
+                Err(error) => stuck.push(error),
+            }
+        }
+        self.cluster.wait_for_full_isr(TOPIC);
         let writers = std::mem::take(&mut self.writers);
         let reader = self.reader.take();
-        let stuck: Vec<String> = runtime.block_on(async {
-            let mut stuck = Vec::new();
+        runtime.block_on(async {
             for writer in writers {
                 stuck.extend(writer.finish(RECOVERY).await.err());
             }
             if let Some(reader) = reader {
                 reader.finish().await;
             }
-            stuck
         });
         for writer in std::mem::take(&mut self.foreign) {
             writer.finish(&self.history);
         }
         self.cluster.wait_for_full_isr(TOPIC);
+        if let Some(committer) = self.committer.take()
+            && self.load.groups > 0
+        {
+            self.cluster.wait_for_full_isr("__consumer_offsets");
+            stuck.extend(runtime.block_on(committer.finish(self.cluster.client())));
+        }
+        let replicas: BTreeMap<i32, Vec<i32>> = (0..self.load.partitions)
+            .map(|partition| (partition, self.cluster.isr(TOPIC, partition)))
+            .collect();
         let (cluster, load) = (&self.cluster, self.load);
         let last = runtime
             .block_on(read_to_the_end(
@@ -344,7 +380,8 @@ impl FaultRun {
         let events = self.history.events();
         let mut violations = verify(&events, &last);
         for (partition, log) in &last {
-            let logs = ids.iter().map(|id| {
+            let holders = replicas.get(partition).into_iter().flatten();
+            let logs = holders.map(|id| {
                 let folder = self.cluster.broker(*id).log_dir();
                 (*id, read_replica(&folder, TOPIC, *partition))
             });
@@ -370,7 +407,7 @@ pub struct Proof {
     pub summary: Summary,
     /// What was lost, and worse.
     pub violations: BTreeSet<Violation>,
-    /// Writers that never got an answer.
+    /// Writers that never got an answer, offsets that were committed and are not there.
     pub stuck: Vec<String>,
 }
 

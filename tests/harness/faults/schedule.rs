@@ -53,9 +53,13 @@ pub enum Faults {
 }
 
 /// SplitMix64: small, and the same everywhere and for ever.
-struct Random(u64);
+pub(super) struct Random(u64);
 
 impl Random {
+    pub(super) fn new(seed: u64) -> Random {
+        Random(seed)
+    }
+
     fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
@@ -64,7 +68,7 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    fn below(&mut self, bound: u64) -> u64 {
+    pub(super) fn below(&mut self, bound: u64) -> u64 {
         self.next() % bound.max(1)
     }
 
@@ -103,7 +107,7 @@ pub fn schedule(
     brokers: i32,
     faults: Faults,
 ) -> impl Iterator<Item = Step> {
-    let mut random = Random(seed);
+    let mut random = Random::new(seed);
     std::iter::repeat_with(move || {
         let fault = random.fault(partitions, brokers, faults);
         let also = (random.below(3) == 0).then(|| random.fault(partitions, brokers, faults));
