@@ -115,6 +115,9 @@ pub enum LeaderAnswer {
     },
     /// FENCED_LEADER_EPOCH.
     Fenced,
+    /// NOT_LEADER_OR_FOLLOWER, UNKNOWN_LEADER_EPOCH and their like: the leader has not heard of its
+    /// leadership yet. It will in a moment, since the controller tells all replicas at once.
+    NotYet,
     /// Any other error, of the leader, of the network or of the records: again after the back-off.
     Failed,
 }

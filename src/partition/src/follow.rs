@@ -6,6 +6,9 @@ use crate::event::{Action, Actions, EpochEnd, LeaderAnswer};
 use crate::follower::{FetchState, Follower, Truncation};
 use crate::partition::{Partition, Role};
 
+/// The first delay before a leader that was asked too early is asked again.
+const SHORTEST_DELAY_MS: Millis = 10;
+
 impl Partition {
     /// Begins to follow `leader`, or nobody. Under an epoch that is followed already the state
     /// stays as it is (`AbstractFetcherThread.partitionFetchState`).
@@ -101,6 +104,7 @@ impl Partition {
                 FetchState::Comparing { .. } | FetchState::Fetching { .. } | FetchState::OutOfRange,
                 LeaderAnswer::Fenced,
             ) => self.enter(FetchState::Parked),
+            (_, LeaderAnswer::NotYet) => self.delay_a_little(now),
             (_, LeaderAnswer::Failed) => self.delay(now),
             _ => {}
         }
@@ -144,11 +148,27 @@ impl Partition {
         if let Role::Follower(follower) = &mut self.role {
             follower.fetch = fetch;
             follower.delayed_until = None;
+            follower.too_early = 0;
         }
     }
 
     fn delay(&mut self, now: Millis) {
-        let until = now.saturating_add(self.rules.fetch_backoff_ms);
+        self.delay_for(now, self.rules.fetch_backoff_ms);
+    }
+
+    /// Longer each time, up to the back-off. The back-off itself would be the time without a quorum
+    /// after a failover.
+    fn delay_a_little(&mut self, now: Millis) {
+        if let Role::Follower(follower) = &mut self.role {
+            let doubled = SHORTEST_DELAY_MS << follower.too_early.min(16);
+            follower.too_early = follower.too_early.saturating_add(1);
+            let pause = doubled.min(self.rules.fetch_backoff_ms);
+            self.delay_for(now, pause);
+        }
+    }
+
+    fn delay_for(&mut self, now: Millis, pause: Millis) {
+        let until = now.saturating_add(pause);
         if let Role::Follower(follower) = &mut self.role {
             if follower.delayed_until.is_none_or(|earlier| earlier <= now) {
                 follower.delayed_until = Some(until);

@@ -26,6 +26,8 @@ pub struct Follower {
     pub fetch: FetchState,
     /// After a failure nothing is asked before this instant.
     pub delayed_until: Option<Millis>,
+    /// How often in a row the leader did not know yet that it is one.
+    pub too_early: u32,
 }
 
 /// What a follower is at.
@@ -93,6 +95,7 @@ impl Follower {
             leader: None,
             fetch: FetchState::Idle,
             delayed_until: None,
+            too_early: 0,
         }
     }
 

@@ -253,6 +253,26 @@ fn errors_delay_and_fencing_parks() {
 }
 
 #[test]
+fn a_leader_that_does_not_know_yet_is_asked_again_soon() {
+    let rules = Rules {
+        fetch_backoff_ms: 35,
+        ..rules(Truncation::OnFetch)
+    };
+    let mut p = Partition::new(BrokerId(0), rules, 10, 4);
+    step(&mut p, 0, made_follower(EPOCH, Some(1), 10, Some(7)));
+    let mut now = 0;
+    for pause in [10, 20, 35, 35] {
+        step(&mut p, now, answered(LeaderAnswer::NotYet));
+        assert_eq!(p.next_request(now), NextRequest::At(now + pause));
+        now += pause;
+    }
+    // An answer begins it anew.
+    step(&mut p, now, records(10, 12, 12));
+    step(&mut p, now, answered(LeaderAnswer::NotYet));
+    assert_eq!(p.next_request(now), NextRequest::At(now + 10));
+}
+
+#[test]
 fn the_same_leadership_again_changes_nothing() {
     let (mut p, _) = follower(Truncation::ByEpochRequest, Some(7));
     let fetch = |p: &Partition| p.follower().expect("follows").fetch;

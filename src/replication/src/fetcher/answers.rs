@@ -238,6 +238,18 @@ fn local_end(replica: &Replica, leader: EpochEnd) -> EpochEnd {
 fn refusal(replica: &Replica, code: i16, at: Offset) -> LeaderAnswer {
     let known = ErrorCode::from_code(code);
     let name = known.map_or("an unknown error", ErrorCode::name);
+    if matches!(
+        known,
+        Some(
+            ErrorCode::NotLeaderOrFollower
+                | ErrorCode::UnknownLeaderEpoch
+                | ErrorCode::UnknownTopicOrPartition
+                | ErrorCode::UnknownTopicId
+        )
+    ) {
+        tracing::debug!(partition = %replica.partition, name, "the leader does not know yet that it leads");
+        return LeaderAnswer::NotYet;
+    }
     tracing::info!(partition = %replica.partition, code, name, "the leader refused a follower's request");
     match known {
         Some(ErrorCode::FencedLeaderEpoch) => LeaderAnswer::Fenced,
