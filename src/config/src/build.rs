@@ -82,7 +82,7 @@ impl ServerConfig {
                 max_bytes: read.number("fetch.max.bytes"),
                 session_cache_slots: read.number("max.incremental.fetch.session.cache.slots"),
             },
-            replication: read.replication(),
+            replication: read.replication(&layers),
             controller: read.controller(),
             groups: read.groups(),
             transactions: read.transactions(),
@@ -244,7 +244,7 @@ impl Reader<'_> {
         }
     }
 
-    fn replication(&self) -> ReplicationConfig {
+    fn replication(&self, layers: &Layers) -> ReplicationConfig {
         ReplicationConfig {
             lag_time_max: self.ms("replica.lag.time.max.ms"),
             lag_max_messages: self.0.whole("replica.lag.max.messages"),
@@ -261,6 +261,10 @@ impl Reader<'_> {
             rack_aware_selector: self
                 .text("replica.selector.class")
                 .is_some_and(|class| class == RACK_AWARE_SELECTOR),
+            leader_throttled_rate: layers.dynamic_number("leader.replication.throttled.rate"),
+            follower_throttled_rate: layers.dynamic_number("follower.replication.throttled.rate"),
+            quota_samples: self.number("replication.quota.window.num"),
+            quota_sample: self.seconds("replication.quota.window.size.seconds"),
         }
     }
 

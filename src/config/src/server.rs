@@ -217,6 +217,14 @@ pub struct ReplicationConfig {
     pub fetchers: usize,
     /// Whether `replica.selector.class` is `RackAwareReplicaSelector`.
     pub rack_aware_selector: bool,
+    /// `leader.replication.throttled.rate`, which only ZooKeeper can hold.
+    pub leader_throttled_rate: Option<u64>,
+    /// `follower.replication.throttled.rate`, likewise.
+    pub follower_throttled_rate: Option<u64>,
+    /// `replication.quota.window.num`.
+    pub quota_samples: usize,
+    /// `replication.quota.window.size.seconds`.
+    pub quota_sample: Duration,
 }
 
 /// The controller and the way out.

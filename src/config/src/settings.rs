@@ -88,6 +88,13 @@ pub(crate) struct Layers {
 }
 
 impl Layers {
+    /// A number that only ZooKeeper can hold: this broker's, else that of all brokers.
+    pub(crate) fn dynamic_number(&self, name: &str) -> Option<u64> {
+        let layers = [&self.dynamic_broker, &self.dynamic_default];
+        let setting = layers.iter().find_map(|layer| layer.get(name));
+        setting.and_then(|setting| setting.value.trim().parse().ok())
+    }
+
     pub(crate) fn layer(&self, kind: LayerKind) -> &Layer {
         match kind {
             LayerKind::DynamicBroker => &self.dynamic_broker,

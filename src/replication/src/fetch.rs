@@ -124,6 +124,9 @@ pub(crate) enum ReadBound {
     LastStable,
 }
 
+/// Stands for the bound of a partition that a throttled follower gets nothing of.
+pub(crate) const HELD_BACK: Offset = -2;
+
 /// Which look at a fetch's partitions it is. What a follower says of itself counts once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Turn {
@@ -163,6 +166,7 @@ impl ReplicaManager {
     pub fn fetch(self: &Arc<Self>, spec: FetchSpec) -> Completion<(FetchSpec, FetchResults)> {
         let look = self.look(&spec, Turn::First);
         if spec.max_wait.is_zero() || spec.is_satisfied_by(&look) {
+            self.count_throttled(&spec, &look);
             return Completion::Ready((spec, look.results));
         }
         Completion::Pending(Box::pin(Arc::clone(self).wait_for_data(spec, look)))
@@ -253,7 +257,22 @@ impl ReplicaManager {
             self.storage_failed(&replica, error);
         }
         let mut read = read?;
-        // A follower that has to truncate is not where it says it is.
+        if read.fetched.diverging.is_none() && self.holds_back(&replica, spec) {
+            // Nobody waits for data that may not be sent.
+            (read.fetched.records, read.bound) = (None, HELD_BACK);
+        }
+        Ok(self.follower_fetched(&replica, spec, wanted, turn, read))
+    }
+
+    /// Tells the brain how far a follower has come. One that has to truncate is not where it says.
+    fn follower_fetched(
+        &self,
+        replica: &Replica,
+        spec: &FetchSpec,
+        wanted: &FetchPartition,
+        turn: Turn,
+        mut read: Read,
+    ) -> Read {
         if let (FetchOrigin::Follower(from), Turn::First, None) =
             (spec.origin, turn, read.fetched.diverging)
         {
@@ -267,9 +286,58 @@ impl ReplicaManager {
             let aftermath = replica.step(&mut state, self.now(), event);
             read.fetched.high_watermark = state.brain.high_watermark();
             drop(state);
-            self.finish(&replica, aftermath);
+            self.finish(replica, aftermath);
         }
-        Ok(read)
+        read
+    }
+
+    /// Whether a follower gets nothing for now: it is throttled, the quota is exceeded, and it is
+    /// not in sync, so that throttling does not shrink the ISR (`shouldLeaderThrottle`).
+    fn holds_back(&self, replica: &Replica, spec: &FetchSpec) -> bool {
+        let FetchOrigin::Follower(from) = spec.origin else {
+            return false;
+        };
+        if !replica
+            .rules
+            .load()
+            .throttled_leaders
+            .has(&replica.partition)
+        {
+            return false;
+        }
+        let is_in_sync = replica
+            .state()
+            .brain
+            .leader()
+            .is_some_and(|leader| leader.isr.settled().contains(&from));
+        let mut quota = self.throttles.leader.lock();
+        !is_in_sync && quota.exceeded_until(self.now()).is_some()
+    }
+
+    /// Counts what is about to be sent to throttled followers, in sync or not.
+    pub(crate) fn count_throttled(&self, spec: &FetchSpec, look: &Look) {
+        if !matches!(spec.origin, FetchOrigin::Follower(_)) || look.bytes == 0 {
+            return;
+        }
+        let mut bytes = 0;
+        for (wanted, result) in spec.partitions.iter().zip(&look.results) {
+            let (Ok(fetched), Ok(replica)) = (result, self.online(&wanted.topic, wanted.partition))
+            else {
+                continue;
+            };
+            if replica
+                .rules
+                .load()
+                .throttled_leaders
+                .has(&replica.partition)
+            {
+                bytes += fetched.records.as_ref().map_or(0, |records| records.len);
+            }
+        }
+        if bytes > 0 {
+            let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+            self.throttles.leader.lock().record(self.now(), bytes);
+        }
     }
 
     /// The replica in its rack that a consumer should read from instead.

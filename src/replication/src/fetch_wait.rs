@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use crate::fetch::{FetchPartition, FetchResults, FetchSpec, Look, ReadBound, Turn};
+use crate::fetch::{FetchPartition, FetchResults, FetchSpec, HELD_BACK, Look, ReadBound, Turn};
 use crate::manager::ReplicaManager;
 use crate::readers::FetchWake;
 use crate::replica::Replica;
@@ -26,6 +26,7 @@ impl ReplicaManager {
             drop(places);
             look = self.look(&spec, Turn::Later);
             if timed_out || wake.has_enough() || spec.is_satisfied_by(&look) {
+                self.count_throttled(&spec, &look);
                 return (spec, look.results);
             }
         }
@@ -46,6 +47,9 @@ impl ReplicaManager {
         seen: i64,
         wake: &Arc<FetchWake>,
     ) -> Option<Place> {
+        if seen == HELD_BACK {
+            return None;
+        }
         let Ok(replica) = self.online(&wanted.topic, wanted.partition) else {
             if seen >= 0 {
                 wake.look_again();

@@ -25,6 +25,7 @@ mod readers;
 mod registry;
 mod replica;
 mod settings;
+mod throttle;
 mod wait;
 
 pub use apply::{Assignment, ReplicaStop};
@@ -42,5 +43,6 @@ pub use manager::{IsrProposal, IsrStore, Options, ReplicaManager, StoredFormat, 
 pub use offsets::{EpochEnd, OffsetAnswer, OffsetQuery, OffsetTarget};
 pub use produce::{Produce, ProduceOptions, ProduceResults, Produced, RequiredAcks};
 pub use settings::{FollowSettings, Settings};
+pub use throttle::ThrottleSettings;
 
 pub use ottla_partition::{Leadership, Replicas, StoreOutcome};

@@ -1,11 +1,12 @@
 //! The broker's replicas as a whole: what they share, and the tasks that keep them going.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
-use ottla_config::TopicConfig;
+use ottla_config::{ServerConfig, TopicConfig};
 use ottla_log::{DirStatus, LogConfig, LogManager, StorageError};
 use ottla_metadata::{
     BrokerId, ClusterImage, LeaderEpoch, Millis, Offset, TopicId, TopicPartition,
@@ -21,6 +22,7 @@ use crate::fetcher::Fetchers;
 use crate::registry::{Hosted, Registry};
 use crate::replica::{Aftermath, Cut, Replica};
 use crate::settings::Settings;
+use crate::throttle::{ThrottleSettings, Throttled, Throttles};
 
 /// Where topics' configs come from: what is stored for the topic over the broker's defaults.
 pub trait TopicConfigs: Send + Sync + 'static {
@@ -78,6 +80,8 @@ pub struct ReplicaManager {
     pub(crate) settings: Settings,
     pub(crate) registry: Registry,
     pub(crate) fetchers: Fetchers,
+    fetcher_count: AtomicUsize,
+    pub(crate) throttles: Throttles,
     me: Weak<ReplicaManager>,
     isr_store: Option<Arc<dyn IsrStore>>,
     runtime: Handle,
@@ -95,6 +99,8 @@ pub(crate) struct TopicRules {
     pub(crate) min_insync_replicas: usize,
     pub(crate) deletable: bool,
     pub(crate) down_conversion: bool,
+    pub(crate) throttled_leaders: Throttled,
+    pub(crate) throttled_followers: Throttled,
 }
 
 /// How a partition's records are stored, as far as clients of old versions are concerned.
@@ -119,6 +125,8 @@ impl ReplicaManager {
             logs: options.logs,
             image: options.image,
             configs: options.configs,
+            throttles: Throttles::new(options.settings.throttles),
+            fetcher_count: AtomicUsize::new(options.settings.following.fetchers),
             settings: options.settings,
             registry: Registry::default(),
             fetchers: Fetchers::default(),
@@ -282,6 +290,25 @@ impl ReplicaManager {
         }
     }
 
+    /// Puts the broker's own settings in force that may change while it runs.
+    pub fn reconfigure(&self, config: &ServerConfig) {
+        let rates = ThrottleSettings::of(config);
+        self.throttles.leader.lock().set_limit(rates.leader_rate);
+        self.throttles
+            .follower
+            .lock()
+            .set_limit(rates.follower_rate);
+        let fetchers = config.replication.fetchers.max(1);
+        if self.fetcher_count.swap(fetchers, Ordering::Relaxed) != fetchers {
+            for replica in self.registry.online() {
+                // Roles may change meanwhile, and have the last word then.
+                let _leadership = replica.leadership.read();
+                self.place(&replica);
+            }
+            self.fetchers.wake();
+        }
+    }
+
     /// Fetches no more from other brokers: the logs are about to be closed.
     pub fn stop_following(&self) {
         self.fetchers.stop();
@@ -294,7 +321,7 @@ impl ReplicaManager {
             .brain
             .follower()
             .and_then(|follower| follower.leader);
-        let connections = self.settings.following.fetchers;
+        let connections = self.fetcher_count.load(Ordering::Relaxed);
         self.fetchers.place(&self.me, replica, leader, connections);
     }
 
@@ -317,6 +344,8 @@ impl ReplicaManager {
             min_insync_replicas: usize::try_from(config.min_insync_replicas).unwrap_or(usize::MAX),
             deletable: config.delete,
             down_conversion: config.down_conversion,
+            throttled_leaders: Throttled::leaders(&config, self.broker),
+            throttled_followers: Throttled::followers(&config, self.broker),
         })
     }
 

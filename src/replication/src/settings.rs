@@ -5,6 +5,8 @@ use std::time::Duration;
 use ottla_config::{MetadataVersion, ServerConfig};
 use ottla_partition::Truncation;
 
+use crate::throttle::ThrottleSettings;
+
 /// What all replicas go by.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -17,6 +19,8 @@ pub struct Settings {
     /// `replica.selector.class` is Kafka's selector by racks: consumers are sent to a replica in
     /// their rack (KIP-392).
     pub rack_aware: bool,
+    /// Quotas of replication.
+    pub throttles: ThrottleSettings,
     /// How followers fetch.
     pub following: FollowSettings,
 }
@@ -55,6 +59,7 @@ impl Settings {
             lag_max_messages: replication.lag_max_messages,
             zstd: config.inter_broker_protocol >= MetadataVersion::V2_1_IV2,
             rack_aware: replication.rack_aware_selector,
+            throttles: ThrottleSettings::of(config),
             following: FollowSettings {
                 version: config.inter_broker_protocol,
                 listener: config.listeners.inter_broker.clone(),
@@ -79,6 +84,7 @@ impl Default for Settings {
             lag_max_messages: None,
             zstd: true,
             rack_aware: false,
+            throttles: ThrottleSettings::default(),
             following: FollowSettings::default(),
         }
     }

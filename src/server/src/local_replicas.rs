@@ -134,6 +134,7 @@ impl LocalReplicas for Replicas {
         self.configs.update(Arc::clone(configs));
         let is_broker = |entity: &ConfigEntity| !matches!(entity, ConfigEntity::Topic(_));
         if changed.iter().any(is_broker) {
+            self.manager.reconfigure(&self.configs.server().load());
             return self.manager.update_all_topic_configs();
         }
         for entity in changed {

@@ -323,6 +323,13 @@ impl FakeCluster {
         }
     }
 
+    /// Stores these settings of an entity.
+    pub(crate) fn set(&self, entity: ConfigEntity, settings: &[(&str, &str)]) {
+        let settings = settings.iter();
+        let settings = settings.map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+        self.store(entity, settings.collect());
+    }
+
     fn store(&self, entity: ConfigEntity, settings: BTreeMap<String, String>) {
         let mut configs = (**self.configs.lock()).clone();
         let settings = Arc::new(settings);

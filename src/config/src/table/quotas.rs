@@ -28,7 +28,8 @@ pub(super) const KEYS: &[KeyDef] = &[
         Some("11"),
         "Samples kept for replication quotas.",
     )
-    .check(Check::AtLeast(1)),
+    .check(Check::AtLeast(1))
+    .implemented(),
     KeyDef::new(
         Low,
         "replication.quota.window.size.seconds",
@@ -36,7 +37,8 @@ pub(super) const KEYS: &[KeyDef] = &[
         Some("1"),
         "Length of a sample of replication quotas.",
     )
-    .check(Check::AtLeast(1)),
+    .check(Check::AtLeast(1))
+    .implemented(),
     KeyDef::new(
         Low,
         "alter.log.dirs.replication.quota.window.num",

@@ -8,7 +8,7 @@ pub(super) const KEYS: &[KeyDef] = &[
     KeyDef::new(High, "replica.lag.time.max.ms", Long, Some("30000"), "A follower that has not caught up for this long leaves the in-sync set.").implemented(),
     KeyDef::new(Medium, "replica.lag.max.messages", Long, None, "A follower that is this many records behind leaves the in-sync set. Kafka dropped the rule in 0.9; here it counts when set.").check(Check::AtLeast(0)).implemented(),
     KeyDef::new(High, "replica.high.watermark.checkpoint.interval.ms", Long, Some("5000"), "How often high watermarks are written to disk.").implemented(),
-    KeyDef::new(High, "num.replica.fetchers", Int, Some("1"), "Connections per leader that fetch for this broker's followers.").update(Update::ClusterWide),
+    KeyDef::new(High, "num.replica.fetchers", Int, Some("1"), "Connections per leader that fetch for this broker's followers.").update(Update::ClusterWide).implemented(),
     KeyDef::new(Medium, "replica.fetch.max.bytes", Int, Some("1048576"), "Bytes that a follower asks for per partition. A larger batch is still fetched.").check(Check::AtLeast(0)).implemented(),
     KeyDef::new(Medium, "replica.fetch.response.max.bytes", Int, Some("10485760"), "Bytes that a follower asks for per request.").check(Check::AtLeast(0)).implemented(),
     KeyDef::new(High, "replica.fetch.min.bytes", Int, Some("1"), "Bytes that a leader waits for before it answers a follower.").implemented(),

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ottla_log::{AppendError, Appended, StorageError};
-use ottla_metadata::{LeaderEpoch, Offset};
+use ottla_metadata::{LeaderEpoch, Millis, Offset};
 use ottla_partition::{EpochEnd, Event, LeaderAnswer};
 use ottla_protocol::ErrorCode;
 
@@ -173,6 +173,18 @@ impl ReplicaManager {
         self.step(replica, answered);
     }
 
+    /// Until when a throttled follower that is behind must not fetch (`shouldFollowerThrottle`).
+    pub(super) fn held_back_until(&self, replica: &Replica, now: Millis) -> Option<Millis> {
+        let is_throttled = replica
+            .rules
+            .load()
+            .throttled_followers
+            .has(&replica.partition);
+        is_throttled
+            .then(|| self.throttles.follower.lock().exceeded_until(now))
+            .flatten()
+    }
+
     /// Appends what the leader sent. Answers up to where it must be flushed before it counts.
     fn append_records(
         &self,
@@ -184,6 +196,14 @@ impl ReplicaManager {
             return Ok(None);
         }
         let size = u64::try_from(records.len()).unwrap_or(u64::MAX);
+        if replica
+            .rules
+            .load()
+            .throttled_followers
+            .has(&replica.partition)
+        {
+            self.throttles.follower.lock().record(self.now(), size);
+        }
         let appended = match append(replica, at, records) {
             Ok(Some(appended)) => appended,
             // Before version 3 a batch that is larger than the limit comes cut.

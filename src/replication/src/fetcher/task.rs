@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use ottla_metadata::{Millis, TopicId, TopicPartition};
-use ottla_partition::{EpochEnd, FollowerRequest, NextRequest};
+use ottla_partition::{EpochEnd, Follower, FollowerRequest, NextRequest};
 use ottla_protocol::layout::Guarded;
 use ottla_protocol::messages::{
     FetchRequest, FetchResponse, ListOffsetsRequest, OffsetForLeaderEpochRequest,
@@ -147,9 +147,17 @@ impl Task {
             let Some(replica) = self.members.get(&partition) else {
                 continue;
             };
-            let (next, leader_epoch) = {
-                let state = replica.state();
-                (state.brain.next_request(now), state.brain.leader_epoch())
+            let (next, leader_epoch, is_caught_up) = {
+                let brain = &replica.state().brain;
+                let is_caught_up = brain.follower().is_some_and(Follower::is_caught_up);
+                (brain.next_request(now), brain.leader_epoch(), is_caught_up)
+            };
+            let next = match next {
+                NextRequest::Now(FollowerRequest::Fetch { .. }) if !is_caught_up => {
+                    let held_back = manager.held_back_until(replica, now);
+                    held_back.map_or(next, NextRequest::At)
+                }
+                next => next,
             };
             match next {
                 NextRequest::Now(FollowerRequest::Fetch { at, last_epoch }) => {

@@ -1,17 +1,20 @@
 //! Three brokers in one process, over real sockets: followers copy what leaders take.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use ottla_cluster::ConfigEntity;
 use ottla_metadata::{BrokerId, BrokerInfo, Endpoint, SecurityProtocol, TopicId, TopicPartition};
 use ottla_network::{ListenerSpec, Listeners, Network, NetworkConfig};
 use ottla_protocol::messages::ProduceRequest;
+use ottla_protocol::messages::fetch_request::{FetchPartition, FetchRequest, FetchTopic};
 use ottla_records::Magic;
 use ottla_replication::{Assignment, Leadership, ReplicaManager};
 
 use super::{produce_request, records};
 use crate::testing::TestBroker;
+use crate::words::topic_name;
 
 const TOPIC: &str = "t";
 
@@ -51,7 +54,7 @@ impl Trio {
                     host: "127.0.0.1".to_owned(),
                     port,
                 }],
-                rack: None,
+                rack: Some(format!("rack{id}")),
             }));
             nodes.push(Node { broker, network });
         }
@@ -62,20 +65,40 @@ impl Trio {
                     .map(|info| (info.id, Arc::clone(info)))
                     .collect();
             });
-            node.broker.cluster.put(TOPIC, 1, Some(0), &[0, 1, 2]);
         }
-        Trio { nodes }
+        let trio = Trio { nodes };
+        trio.put(TOPIC, 1);
+        trio
     }
 
     fn manager(&self, id: usize) -> &Arc<ReplicaManager> {
         &self.nodes[id].broker.server.context.replicas
     }
 
+    fn put(&self, topic: &str, topic_id: u8) {
+        for node in &self.nodes {
+            node.broker
+                .cluster
+                .put(topic, topic_id, Some(0), &[0, 1, 2]);
+        }
+    }
+
     /// Tells one broker who leads.
     fn assign(&self, id: usize, leader: i32, epoch: i32, isr: &[i32]) {
+        self.assign_topic((TOPIC, 1), id, leader, epoch, isr);
+    }
+
+    fn assign_topic(
+        &self,
+        (topic, topic_id): (&str, u8),
+        id: usize,
+        leader: i32,
+        epoch: i32,
+        isr: &[i32],
+    ) {
         let assignment = Assignment {
-            partition: TopicPartition::new(TOPIC, 0),
-            topic_id: TopicId([1; 16]),
+            partition: TopicPartition::new(topic, 0),
+            topic_id: TopicId([topic_id; 16]),
             controller_epoch: 1,
             leader: Some(BrokerId(leader)),
             leadership: Leadership {
@@ -200,5 +223,155 @@ async fn logs_become_equal_in_every_protocol_version() {
         "0.9.0", "0.10.2", "1.0", "2.0", "2.3", "2.6", "2.7", "3.0", "3.4", "3.9",
     ] {
         copies(version).await;
+    }
+}
+
+/// One consumer's fetch of the topic at offset 0.
+fn consumer_fetch(rack: &str) -> FetchRequest {
+    let partition = FetchPartition::default()
+        .with_partition_max_bytes(1 << 20)
+        .with_current_leader_epoch(-1);
+    let topic = FetchTopic::default()
+        .with_topic(topic_name(TOPIC))
+        .with_partitions(vec![partition]);
+    FetchRequest::default()
+        .with_replica_id((-1).into())
+        .with_session_epoch(-1)
+        .with_max_bytes(1 << 20)
+        .with_rack_id(rack.to_owned().into())
+        .with_topics(vec![topic])
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn consumers_read_from_the_replica_in_their_rack() {
+    // Long polls that nothing but news ends.
+    let trio = Trio::start(&[
+        (
+            "replica.selector.class",
+            "org.apache.kafka.common.replica.RackAwareReplicaSelector",
+        ),
+        ("replica.fetch.wait.max.ms", "20000"),
+    ]);
+    for id in 0..3 {
+        trio.assign(id, 0, 1, &[0, 1]);
+    }
+    let sent = trio.produce(0, -1, records(Magic::V2, &["a", "b"])).await;
+    assert_eq!(sent, (0, 0));
+    trio.settle(&[0, 1], 2).await;
+    let ask = async |id: usize, rack: &str| {
+        let response = trio.nodes[id].broker.ask(11, &consumer_fetch(rack)).await;
+        let part = &response.responses[0].partitions[0];
+        let bytes = part.records.as_ref().map_or(0, Bytes::len);
+        (part.error_code, part.preferred_read_replica.0, bytes > 0)
+    };
+    assert_eq!(ask(0, "rack0").await, (0, -1, true));
+    assert_eq!(ask(0, "rack1").await, (0, 1, false));
+    assert_eq!(ask(1, "rack1").await, (0, -1, true));
+    // Broker 2 is not in sync, and nobody lives in the last rack.
+    assert_eq!(ask(0, "rack2").await, (0, -1, true));
+    assert_eq!(ask(0, "elsewhere").await, (0, -1, true));
+    assert_eq!(ask(0, "").await, (0, -1, true));
+    trio.stop().await;
+}
+
+/// After a failover a follower fetches from its new leader at once, though its connection there
+/// waits for other partitions.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_long_poll_does_not_keep_arrivals_waiting() {
+    let trio = Trio::start(&[("replica.fetch.wait.max.ms", "25000")]);
+    for id in 0..3 {
+        trio.assign(id, 0, 1, &[0, 1, 2]);
+    }
+    assert_eq!(
+        trio.produce(0, -1, records(Magic::V2, &["a"])).await,
+        (0, 0)
+    );
+    for (topic_id, topic) in (2..).zip(["u", "v", "w"]) {
+        trio.put(topic, topic_id);
+        for id in 0..3 {
+            trio.assign_topic((topic, topic_id), id, 0, 1, &[0, 1, 2]);
+        }
+        let request =
+            produce_request(&[(topic, records(Magic::V2, &["a"]))]).with_timeout_ms(10_000);
+        let response = trio.nodes[0].broker.ask(3, &request).await;
+        assert_eq!(response.responses[0].partition_responses[0].error_code, 0);
+    }
+    trio.stop().await;
+}
+
+/// A replica that comes late finds that the leader has dropped what it asks for.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_far_behind_begins_where_the_leader_does() {
+    for version in ["2.0", "3.9"] {
+        let trio = Trio::start(&[
+            ("inter.broker.protocol.version", version),
+            ("log.message.format.version", version),
+            ("replica.fetch.wait.max.ms", "50"),
+            ("replica.fetch.backoff.ms", "10"),
+        ]);
+        trio.assign(0, 0, 1, &[0]);
+        for _ in 0..3 {
+            let sent = trio
+                .produce(0, -1, records(Magic::V2, &["a", "b", "c"]))
+                .await;
+            assert_eq!(sent.0, 0);
+        }
+        // In the middle of a batch.
+        let log = trio
+            .manager(0)
+            .logs()
+            .get(&TopicPartition::new(TOPIC, 0))
+            .unwrap();
+        log.advance_log_start_offset(4).unwrap();
+        trio.assign(1, 0, 1, &[0]);
+        trio.settle(&[0, 1], 9).await;
+        let log = trio
+            .manager(1)
+            .logs()
+            .get(&TopicPartition::new(TOPIC, 0))
+            .unwrap();
+        assert!((3..=4).contains(&log.log_start_offset()), "{version}");
+        let sent = trio.produce(0, -1, records(Magic::V2, &["d"])).await;
+        assert_eq!(sent, (0, 9));
+        trio.settle(&[0, 1], 10).await;
+        assert_eq!(log.log_start_offset(), 4, "{version}");
+        trio.stop().await;
+    }
+}
+
+/// What may not flow at once flows when the rate allows it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn throttled_replicas_catch_up_all_the_same() {
+    for side in ["leader", "follower"] {
+        // One batch per fetch.
+        let trio = Trio::start(&[
+            ("replica.fetch.wait.max.ms", "50"),
+            ("replica.fetch.max.bytes", "100"),
+        ]);
+        for node in &trio.nodes {
+            let throttled = format!("{side}.replication.throttled.replicas");
+            node.broker.cluster.set(
+                ConfigEntity::Topic(TOPIC.into()),
+                &[(throttled.as_str(), "*")],
+            );
+            let rate = format!("{side}.replication.throttled.rate");
+            let entity = ConfigEntity::BrokerDefault;
+            node.broker.cluster.set(entity, &[(rate.as_str(), "200")]);
+            let context = &node.broker.server.context;
+            context.replicas.reconfigure(&context.config.load());
+        }
+        trio.assign(0, 0, 1, &[0]);
+        for _ in 0..4 {
+            let sent = trio.produce(0, 1, records(Magic::V2, &["abcdefgh"])).await;
+            assert_eq!(sent.0, 0);
+        }
+        let (size, began) = (trio.log(0).len(), Instant::now());
+        assert!(size > 250, "{size}");
+        trio.assign(1, 0, 1, &[0]);
+        trio.settle(&[0, 1], 4).await;
+        // More than a second's worth had gone through before the last batch.
+        assert!(began.elapsed() >= Duration::from_secs(1), "{side}");
+        assert_eq!(trio.log(0), trio.log(1), "{side}");
+        trio.stop().await;
     }
 }
