@@ -21,6 +21,7 @@ use ottla_partition::{
 use crate::disk::{Disk, Entry, Log, ProducerSequence};
 use crate::message::{Body, FetchPart, FetchedPart, Refused};
 use crate::network::Connection;
+use crate::options::{Cluster, Mistakes};
 use crate::oracle::Oracle;
 use crate::port::{Mailbox, Port, Token};
 
@@ -41,7 +42,6 @@ pub(crate) struct Replica {
     pub(crate) topic_id: TopicId,
     /// Of the controller that decided the leadership; a leader that stores an ISR repeats it.
     pub(crate) controller_epoch: i32,
-    pub(crate) recovering: bool,
     waiting: BTreeMap<WaiterId, (Asker, Offset)>,
 }
 
@@ -54,7 +54,6 @@ pub(crate) struct Proposal {
     pub(crate) leader_epoch: LeaderEpoch,
     pub(crate) expected: i32,
     pub(crate) controller_epoch: i32,
-    pub(crate) recovering: bool,
 }
 
 /// The cluster as the controller last published it.
@@ -81,6 +80,7 @@ pub(crate) struct Broker {
     pub(crate) disk: Rc<RefCell<Disk>>,
     oracle: Oracle,
     rules: Rules,
+    pub(crate) mistakes: Mistakes,
     pub(crate) image: Image,
     /// Of our registration; -1 while there is none.
     pub(crate) epoch: i64,
@@ -100,14 +100,15 @@ impl Broker {
         port: Port,
         disk: Rc<RefCell<Disk>>,
         oracle: Oracle,
-        rules: Rules,
+        cluster: &Cluster,
     ) -> Broker {
         Broker {
             id,
             port,
             disk,
             oracle,
-            rules,
+            rules: cluster.rules(),
+            mistakes: cluster.mistakes,
             image: Image::default(),
             epoch: -1,
             controller_epoch: 0,
@@ -174,7 +175,6 @@ impl Broker {
                     leader_epoch,
                     expected,
                     controller_epoch: replica.controller_epoch,
-                    recovering: replica.recovering,
                 });
             }
             Action::Answer { waiter, result } => {
@@ -348,7 +348,6 @@ impl Broker {
         };
         if let Some(replica) = self.replicas.get_mut(&tp) {
             replica.controller_epoch = state.controller_epoch;
-            replica.recovering = state.recovering;
         }
         let event = match state.leader {
             Some(leader) if leader == self.id => Event::MadeLeader {
@@ -386,7 +385,6 @@ impl Broker {
             brain,
             topic_id,
             controller_epoch: 0,
-            recovering: false,
             waiting: BTreeMap::new(),
         };
         self.replicas.insert(tp.clone(), replica);
@@ -451,7 +449,11 @@ impl Broker {
             } => Body::EpochEnded(self.led(&partition, Some(leader_epoch)).map(|()| {
                 let disk = self.disk.borrow();
                 let log = disk.logs.get(&partition);
-                log.map_or((-1, -1), |log| log.epochs.end_offset(epoch, log.end()))
+                let end = log.map_or((-1, -1), |log| log.epochs.end_offset(epoch, log.end()));
+                match self.mistakes.epochless_answers {
+                    true => (-1, end.1),
+                    false => end,
+                }
             })),
             Body::Ends {
                 partition,
@@ -629,7 +631,7 @@ impl Broker {
     }
 
     fn read(&self, from: BrokerId, part: &FetchPart) -> Result<FetchedPart, Refused> {
-        self.led(&part.partition, Some(part.leader_epoch))?;
+        self.led(&part.partition, part.leader_epoch)?;
         let unknown = Refused::UnknownTopic;
         let replica = self.replicas.get(&part.partition).ok_or(unknown)?;
         if replica.topic_id != part.topic_id {

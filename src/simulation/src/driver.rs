@@ -311,11 +311,12 @@ impl Driver {
             let (epoch, version) = self.controller_epoch().await?;
             let holder = self.zk.get(Path::Controller, true).await?;
             if let Some(holder) = &holder {
-                if holder.owner == self.zk.session() && tried == Some(epoch) {
+                let mistaken = self.broker.borrow().mistakes.trusts_controller_node;
+                if holder.owner == self.zk.session() && tried == Some(epoch) && !mistaken {
                     self.won(Fence { epoch, version });
                     return Ok(());
                 }
-                if !self.is_ours(holder) {
+                if mistaken || !self.is_ours(holder) {
                     return Ok(());
                 }
             }
@@ -675,7 +676,11 @@ impl Driver {
     /// One write of the controller, with the check that it still is.
     async fn write(&self, fence: Fence, op: Op) -> Result<StoreOutcome, TermOver> {
         let check = Op::Check(Path::ControllerEpoch, fence.version);
-        match self.zk.multi(Some(fence.epoch), vec![check, op]).await {
+        let ops = match self.broker.borrow().mistakes.unfenced_writes {
+            true => vec![op],
+            false => vec![check, op],
+        };
+        match self.zk.multi(Some(fence.epoch), ops).await {
             Ok(stats) => Ok(StoreOutcome::Stored(stats.last().map_or(0, |stat| stat.0))),
             Err(WriteError::Refused(0, _) | WriteError::Expired) => Err(TermOver),
             Err(WriteError::Refused(..)) => Ok(StoreOutcome::Conflict),

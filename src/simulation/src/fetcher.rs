@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::task::Poll;
 
-use ottla_metadata::{BrokerId, LeaderEpoch, TopicPartition};
+use ottla_metadata::{BrokerId, LeaderEpoch, NO_EPOCH, TopicPartition};
 use ottla_partition::{EpochEnd, Event, FollowerRequest, LeaderAnswer, NextRequest};
 
 use crate::broker::Broker;
@@ -119,6 +119,12 @@ fn failure(error: Refused, at: i64) -> LeaderAnswer {
     }
 }
 
+impl FetchPart {
+    fn epoch(&self) -> LeaderEpoch {
+        self.leader_epoch.unwrap_or(NO_EPOCH)
+    }
+}
+
 impl Broker {
     /// What partitions that follow `leader` want to ask: records for all together, anything else
     /// first.
@@ -143,7 +149,7 @@ impl Broker {
                     parts.push(FetchPart {
                         partition: tp.clone(),
                         topic_id: replica.topic_id,
-                        leader_epoch,
+                        leader_epoch: Some(leader_epoch),
                         at,
                         last_epoch,
                     });
@@ -168,7 +174,7 @@ impl Broker {
         match work {
             Work::Fetch(parts) => {
                 for part in parts {
-                    self.tell(&part.partition, part.leader_epoch, LeaderAnswer::Failed);
+                    self.tell(&part.partition, part.epoch(), LeaderAnswer::Failed);
                 }
             }
             Work::EpochEnd(tp, epoch, _) | Work::Ends(tp, epoch) => {
@@ -210,7 +216,7 @@ impl Broker {
             }),
             Ok(read) => {
                 let expected = self.replicas.get(tp);
-                if expected.is_none_or(|r| !r.brain.expects_records(part.leader_epoch, at)) {
+                if expected.is_none_or(|r| !r.brain.expects_records(part.epoch(), at)) {
                     return;
                 }
                 let mut disk = self.disk.borrow_mut();
@@ -232,6 +238,6 @@ impl Broker {
                 }
             }
         };
-        self.tell(tp, part.leader_epoch, answer);
+        self.tell(tp, part.epoch(), answer);
     }
 }

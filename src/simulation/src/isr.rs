@@ -13,8 +13,8 @@ use ottla_partition::{Event, StoreOutcome};
 use crate::broker::{Broker, Proposal};
 use crate::message::Body;
 use crate::network::Place;
-use crate::session::{WriteError, Zk};
-use crate::zookeeper::{Op, Path, Refusal, Value};
+use crate::session::Zk;
+use crate::zookeeper::{Node, Op, Path, Value};
 
 type Shared = Rc<RefCell<Broker>>;
 
@@ -57,36 +57,59 @@ pub(crate) async fn write_directly(broker: Shared, zk: Zk) {
     }
 }
 
-/// `ReplicationUtils.updateLeaderAndIsr`.
+/// `ReplicationUtils.updateLeaderAndIsr`: writes until it is known what became of it.
 async fn write(broker: &Shared, zk: &Zk, proposal: &Proposal) -> StoreOutcome {
     let wanted = LeaderIsr {
         leader: Some(broker.borrow().id),
         leader_epoch: proposal.leader_epoch,
         isr: proposal.isr.clone(),
         controller_epoch: proposal.controller_epoch,
-        recovering: proposal.recovering && proposal.isr.len() == 1,
+        recovering: false,
     };
+    let port = broker.borrow().port.clone();
     let path = Path::State(proposal.partition.clone());
-    let value = Value::State(wanted);
-    let set = Op::Set(path.clone(), value.clone(), Some(proposal.expected));
-    match zk.multi(None, vec![set]).await {
-        Ok(stats) => StoreOutcome::Stored {
-            partition_epoch: stats.first().map_or(-1, |stat| stat.0),
-        },
-        // Perhaps our own write, of which we have not heard.
-        Err(WriteError::Refused(_, Refusal::BadVersion)) => match zk.get(path, false).await {
-            Ok(Some(node)) if node.value == value => StoreOutcome::Stored {
-                partition_epoch: node.version,
-            },
-            Ok(_) => StoreOutcome::Conflict,
-            Err(_) => StoreOutcome::Unknown,
-        },
-        Err(WriteError::Refused(..)) => StoreOutcome::Conflict,
-        Err(WriteError::Unknown | WriteError::Expired) => {
-            let port = broker.borrow().port.clone();
-            let _ = port.sleep(PAUSE).await;
-            StoreOutcome::Unknown
+    let value = Value::State(wanted.clone());
+    let set = Op::Set(path.clone(), value, Some(proposal.expected));
+    loop {
+        if let Ok(stats) = zk.multi(None, vec![set.clone()]).await {
+            let partition_epoch = stats.first().map_or(-1, |stat| stat.0);
+            return StoreOutcome::Stored { partition_epoch };
         }
+        if broker.borrow().mistakes.trusts_cached_version {
+            let _ = port.sleep(PAUSE).await;
+            return StoreOutcome::Refused;
+        }
+        // Perhaps our own write, of which we have not heard.
+        match zk.get(path.clone(), false).await {
+            Ok(Some(Node {
+                value: Value::State(now),
+                version,
+                ..
+            })) => {
+                if now == wanted {
+                    return StoreOutcome::Stored {
+                        partition_epoch: version,
+                    };
+                }
+                if version > proposal.expected {
+                    return taken_over(&wanted, now, version);
+                }
+            }
+            Ok(_) => return StoreOutcome::Conflict,
+            Err(_) => {}
+        }
+        let _ = port.sleep(PAUSE).await;
+    }
+}
+
+/// Somebody else has written the state.
+fn taken_over(wanted: &LeaderIsr, now: LeaderIsr, partition_epoch: i32) -> StoreOutcome {
+    if (now.leader, now.leader_epoch) != (wanted.leader, wanted.leader_epoch) {
+        return StoreOutcome::Conflict;
+    }
+    StoreOutcome::Changed {
+        isr: now.isr.into_iter().collect(),
+        partition_epoch,
     }
 }
 
@@ -177,7 +200,7 @@ fn alteration(proposal: &Proposal) -> IsrAlteration {
         partition: proposal.partition.partition,
         leader_epoch: proposal.leader_epoch,
         isr: proposal.isr.clone(),
-        recovering: proposal.recovering && proposal.isr.len() == 1,
+        recovering: false,
         partition_epoch: proposal.expected,
     }
 }
@@ -186,10 +209,19 @@ fn alteration(proposal: &Proposal) -> IsrAlteration {
 /// (`Partition.handleAlterPartitionError`).
 fn outcome(proposal: &Proposal, answer: &AlterationAnswer) -> Option<StoreOutcome> {
     match &answer.result {
+        Ok(node)
+            if node.state.leader_epoch != proposal.leader_epoch
+                || node.version < proposal.expected =>
+        {
+            Some(StoreOutcome::Conflict)
+        }
         Ok(node) if node.state.isr == proposal.isr => Some(StoreOutcome::Stored {
             partition_epoch: node.version,
         }),
-        Ok(_) => Some(StoreOutcome::Conflict),
+        Ok(node) => Some(StoreOutcome::Changed {
+            isr: node.state.isr.iter().copied().collect(),
+            partition_epoch: node.version,
+        }),
         Err(AlterationError::IneligibleReplica) => Some(StoreOutcome::Refused),
         Err(AlterationError::NotController) => None,
         Err(

@@ -32,6 +32,7 @@ mod oracle;
 mod outbox;
 mod port;
 mod random;
+mod scenario;
 mod session;
 mod settled;
 mod shutdown;
@@ -41,8 +42,9 @@ mod zookeeper;
 use std::fmt;
 use std::panic::AssertUnwindSafe;
 
-pub use options::{Faults, Options};
+pub use options::{Faults, Mistakes, Options};
 pub use oracle::Counts;
+pub use scenario::{Scenario, Setup};
 
 use crate::operator::Operator;
 use crate::options::Cluster;

@@ -67,7 +67,8 @@ pub(crate) enum Body {
 pub(crate) struct FetchPart {
     pub(crate) partition: TopicPartition,
     pub(crate) topic_id: TopicId,
-    pub(crate) leader_epoch: LeaderEpoch,
+    /// The leadership that the follower believes in; old followers did not say.
+    pub(crate) leader_epoch: Option<LeaderEpoch>,
     pub(crate) at: Offset,
     pub(crate) last_epoch: Option<LeaderEpoch>,
 }

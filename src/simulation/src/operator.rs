@@ -28,6 +28,11 @@ impl Operator {
         }
     }
 
+    /// An id that no topic has.
+    pub(crate) fn topic_id(&mut self) -> TopicId {
+        TopicId(self.admin.id())
+    }
+
     /// When the operator looks in next.
     pub(crate) fn pause(&mut self) -> i64 {
         self.faults.between(20, 900) * MILLI
@@ -191,7 +196,7 @@ impl Operator {
             partitions.insert(number, self.assignment(world));
         }
         let node = TopicNode {
-            id: TopicId(self.admin.id()),
+            id: self.topic_id(),
             partitions,
             version: 0,
         };

@@ -23,6 +23,15 @@ pub struct Faults {
 }
 
 impl Faults {
+    /// None of them.
+    pub const NONE: Faults = Faults {
+        processes: false,
+        network: false,
+        sessions: false,
+        power: false,
+        admin: false,
+    };
+
     /// All of them.
     pub const ALL: Faults = Faults {
         processes: true,
@@ -81,6 +90,22 @@ pub(crate) struct Cluster {
     pub(crate) checkpoint_every: Millis,
     pub(crate) calm: Weather,
     pub(crate) rough: Weather,
+    pub(crate) mistakes: Mistakes,
+}
+
+/// Mistakes of old releases that are not in the brains, but can be made by what drives them. Tests
+/// make them to see that they would be noticed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Mistakes {
+    /// Leaders answer OffsetForLeaderEpoch without the epoch (before KIP-279).
+    pub epochless_answers: bool,
+    /// The controller's writes do not check the controller epoch (before KAFKA-6082).
+    pub unfenced_writes: bool,
+    /// A broker whose id is in `/controller` believes that it is the controller, and stands no more
+    /// (KAFKA-13407).
+    pub trusts_controller_node: bool,
+    /// A leader whose write of an ISR is refused does not look why (KAFKA-2729).
+    pub trusts_cached_version: bool,
 }
 
 impl Cluster {
@@ -120,6 +145,7 @@ impl Cluster {
                 stall_one_in: random.between(30, 400),
                 stall: random.between(50, 1_500) * MILLI,
             },
+            mistakes: Mistakes::default(),
         }
     }
 

@@ -406,9 +406,9 @@ impl Truth {
         self.hashes.push(chain(before, &entry));
         self.committed.push(entry);
         let number = entry.producer?;
-        let last = self.sequences.insert(number.producer, number.sequence);
-        (last.unwrap_or(-1) + 1 != number.sequence)
-            .then(|| format!("{number:?} is committed after {last:?}"))
+        // A leader that knows nothing of a producer takes any number, as Kafka's does.
+        let last = self.sequences.insert(number.producer, number.sequence)?;
+        (last + 1 != number.sequence).then(|| format!("{number:?} is committed after {last}"))
     }
 
     /// The log of `leader` is the truth from now on. Answers how many records were lost.

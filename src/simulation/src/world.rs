@@ -3,7 +3,7 @@
 
 use std::cell::RefCell;
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::rc::Rc;
 
 use ottla_controller::UncleanElection;
@@ -103,6 +103,8 @@ pub(crate) struct World {
     pub(crate) disks: BTreeMap<BrokerId, Rc<RefCell<Disk>>>,
     pub(crate) oracle: Oracle,
     pub(crate) orders: Rc<RefCell<Orders>>,
+    /// Brokers whose next write will be carried out, but the answer lost.
+    pub(crate) deaf: BTreeSet<Place>,
     seed: u64,
     pub(crate) events: u64,
 }
@@ -125,6 +127,7 @@ impl World {
             disks: BTreeMap::new(),
             oracle,
             orders: Rc::default(),
+            deaf: BTreeSet::new(),
             seed,
             events: 0,
         };
@@ -307,7 +310,7 @@ impl World {
         }
     }
 
-    fn start(&mut self, place: Place) -> (u64, Port) {
+    pub(crate) fn start(&mut self, place: Place) -> (u64, Port) {
         let number = self.next_process;
         self.next_process += 1;
         let port = Port::new(number, self.now);
@@ -332,14 +335,13 @@ impl World {
         self.oracle.disturbed(id);
         let (number, port) = self.start(Place::Broker(id));
         let cluster = self.cluster.clone();
-        let rules = cluster.rules();
         let oracle = self.oracle.clone();
         let broker = Rc::new(RefCell::new(Broker::new(
             id,
             port.clone(),
             disk,
             oracle,
-            rules,
+            &cluster,
         )));
         let zk = Zk::new(&port, cluster.session_timeout);
         let inputs = Inputs::default();
@@ -588,6 +590,12 @@ impl World {
                 Tell::Listed(self.zk.children(session, of, watch))
             }
             (Ask::Multi(as_controller, ops), session) => {
+                if self.deaf.remove(&parcel.from.place) {
+                    let _ = self.zk.multi(session, as_controller, ops);
+                    self.network.break_off(through);
+                    self.schedule(MILLI, Event::Noticed(through));
+                    return;
+                }
                 match self.zk.multi(session, as_controller, ops) {
                     Ok(stats) => Tell::Done(stats),
                     Err((at, why)) => Tell::Refused(at, why),

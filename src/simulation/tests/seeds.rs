@@ -1,5 +1,7 @@
 //! Runs of many seeds, and the replay of one.
 
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 use ottla_simulation::{Counts, Options, run};
 
 /// How many seeds the suite runs; chosen for the time they take.
