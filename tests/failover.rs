@@ -98,7 +98,10 @@ fn kill_under_load(cluster: &mut TestCluster, what: &str, victim: i32) {
     cluster.kill(victim);
     sending.wait_for_more();
     let gap = sending.finish(cluster);
-    println!("{what}: nothing was acknowledged for {} ms", gap.as_millis());
+    println!(
+        "{what}: nothing was acknowledged for {} ms",
+        gap.as_millis()
+    );
     assert!(gap < BOUND, "{what}: {gap:?}");
 }
 
