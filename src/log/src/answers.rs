@@ -101,7 +101,9 @@ pub struct ReplicaStatus {
     pub partition: TopicPartition,
     /// Bytes of its segments.
     pub size: u64,
-    /// Its log end offset minus its high watermark, not below 0 (`offset_lag` of a current
-    /// replica).
+    /// How far behind it is: a current replica its high watermark, which is never, a future one the
+    /// current one; -1 when that is not there (`ReplicaManager.getLogEndOffsetLag`).
     pub offset_lag: i64,
+    /// Whether it is on its way here from another directory.
+    pub is_future: bool,
 }

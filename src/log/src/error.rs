@@ -165,6 +165,32 @@ pub enum LogError {
     Storage(#[from] StorageError),
 }
 
+/// Why a replica cannot be moved to another log directory.
+#[derive(Debug, thiserror::Error)]
+pub enum MoveError {
+    /// `log.dirs` has no such directory (`LOG_DIR_NOT_FOUND`).
+    #[error("there is no such log directory")]
+    UnknownDir,
+    /// The name of the future replica's directory would be too long (`INVALID_TOPIC_EXCEPTION`).
+    #[error("the topic's name is too long")]
+    NameTooLong,
+    /// There is no replica to move (`REPLICA_NOT_AVAILABLE`).
+    #[error("there is no replica of the partition")]
+    NoReplica,
+    /// The replica is in that directory, or on its way to one.
+    #[error("the replica is there or moving already")]
+    AlreadyThere,
+    /// The replica's log cannot be used.
+    #[error(transparent)]
+    Log(#[from] LogError),
+}
+
+impl From<StorageError> for MoveError {
+    fn from(error: StorageError) -> MoveError {
+        MoveError::Log(error.into())
+    }
+}
+
 /// Why an append was refused.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum AppendError {

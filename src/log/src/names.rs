@@ -112,8 +112,8 @@ pub(crate) enum DirName {
     Replica(TopicPartition),
     /// `….<32 hex>-delete`.
     Delete,
-    /// `….<32 hex>-future`.
-    Future,
+    /// `<topic>-<partition>.<32 hex>-future`.
+    Future(TopicPartition),
     /// `….<32 hex>-stray`.
     Stray,
     /// One that Kafka leaves alone: `remote-log-index-cache`, `__cluster_metadata-0`.
@@ -127,22 +127,20 @@ pub(crate) fn parse_dir(name: &str) -> DirName {
     if name == "remote-log-index-cache" || name == "__cluster_metadata-0" {
         return DirName::Ignored;
     }
-    for (suffix, found) in [
-        ("-delete", DirName::Delete),
-        ("-future", DirName::Future),
-        ("-stray", DirName::Stray),
-    ] {
+    for suffix in ["-delete", "-future", "-stray"] {
         if let Some(stem) = name.strip_suffix(suffix) {
             let Some((inner, unique)) = stem.rsplit_once('.') else {
                 return DirName::Unknown;
             };
             let ours = unique.len() == 32 && unique.bytes().all(|b| b.is_ascii_hexdigit());
-            // The topic part may have been cut, so only a future replica must name its partition.
-            let named = found != DirName::Future || partition_of(inner).is_some();
-            return if ours && named && !inner.is_empty() {
-                found
-            } else {
-                DirName::Unknown
+            if !ours || inner.is_empty() {
+                return DirName::Unknown;
+            }
+            return match suffix {
+                "-delete" => DirName::Delete,
+                "-stray" => DirName::Stray,
+                // The topic part of the others may have been cut.
+                _ => partition_of(inner).map_or(DirName::Unknown, DirName::Future),
             };
         }
     }
@@ -166,6 +164,13 @@ pub(crate) fn delete_dir(partition: &TopicPartition, unique: impl fmt::LowerHex)
     topic + &suffix
 }
 
+/// The name of the directory in which a replica grows that is to take the place of the one in
+/// another log directory. `None` if it would be too long: such a replica cannot be moved.
+pub(crate) fn future_dir(partition: &TopicPartition, unique: impl fmt::LowerHex) -> Option<String> {
+    let name = format!("{partition}.{unique:032x}-future");
+    (name.len() <= 255).then_some(name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -184,7 +189,11 @@ mod tests {
             ("-1", DirName::Unknown),
             ("t-99999999999", DirName::Unknown),
             (&format!("t-0.{hex}-delete"), DirName::Delete),
-            (&format!("t-0.{hex}-future"), DirName::Future),
+            (
+                &format!("t-0.{hex}-future"),
+                DirName::Future(TopicPartition::new("t", 0)),
+            ),
+            (&format!("t.{hex}-future"), DirName::Unknown),
             (&format!("t-0.{hex}-stray"), DirName::Stray),
             ("t-0.123-delete", DirName::Unknown),
             (
@@ -199,6 +208,10 @@ mod tests {
         let name = delete_dir(&long, 7_u128);
         assert_eq!(name.len(), 255);
         assert_eq!(parse_dir(&name), DirName::Delete);
+        assert_eq!(future_dir(&long, 7_u128), None);
+        let short = TopicPartition::new("t.x", 3);
+        let name = future_dir(&short, 7_u128).unwrap();
+        assert_eq!(parse_dir(&name), DirName::Future(short));
     }
 
     #[test]

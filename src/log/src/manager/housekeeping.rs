@@ -112,12 +112,12 @@ impl LogManager {
     fn perform(&self, task: Task, now: Millis) {
         match task {
             Task::Retention => {
-                for log in self.logs() {
+                for log in self.all() {
                     tolerate(log.apply_retention(now));
                 }
             }
             Task::FlushOld => {
-                for log in self.logs() {
+                for log in self.all() {
                     tolerate(log.flush_if_old(now));
                 }
             }
@@ -130,7 +130,7 @@ impl LogManager {
                 }
             }
             Task::ExpireProducers => {
-                for log in self.logs() {
+                for log in self.all() {
                     log.expire_producers(now);
                 }
             }

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
 
-use ottla_metadata::{Millis, TopicPartition};
+use ottla_metadata::{Millis, TopicId, TopicPartition};
 use parking_lot::{Mutex, RwLock};
 use tracing::{error, info, warn};
 
-use super::LogManager;
 use super::checkpoints::{Checkpoints, Written};
 use super::housekeeping::Schedule;
 use super::shutdown::CLEAN_MARKER;
+use super::{LogManager, MOVED_MARKER};
 use crate::background::Background;
 use crate::boot;
 use crate::config::{LogConfig, LogManagerConfig};
@@ -21,7 +21,7 @@ use crate::dirs::LogDirs;
 use crate::error::{LogError, StorageError};
 use crate::io::Disk;
 use crate::log::{LoadRequest, Log, Shared};
-use crate::names::{DirName, parse_dir};
+use crate::names::{self, DirName, parse_dir};
 use crate::place::Home;
 use crate::trash::Trash;
 
@@ -32,6 +32,8 @@ struct Found {
     rebooted: bool,
     checkpoints: Checkpoints,
     replicas: Vec<TopicPartition>,
+    /// Future replicas and the names of their directories.
+    futures: Vec<(TopicPartition, String)>,
 }
 
 impl LogManager {
@@ -61,21 +63,26 @@ impl LogManager {
                 found.push(dir);
             }
         }
+        settle_moved(&mut found, &shared, now)?;
         refuse_duplicates(&found)?;
         let mut written = Written::default();
         for dir in &found {
             for partition in dir.checkpoints.partitions() {
-                if !dir.replicas.contains(partition) {
+                let is_here = dir.replicas.contains(partition)
+                    || dir.futures.iter().any(|(future, _)| future == partition);
+                if !is_here {
                     written.deleted(partition.clone());
                 }
             }
         }
         let begun = Instant::now();
         let logs = Mutex::new(HashMap::new());
+        let futures = Mutex::new(HashMap::new());
         std::thread::scope(|scope| {
             for dir in &found {
-                let (config, config_of, shared, logs) = (&config, &config_of, &shared, &logs);
-                scope.spawn(move || load_dir(dir, config, config_of, shared, logs, now));
+                let (config, config_of, shared) = (&config, &config_of, &shared);
+                let loaded = (&logs, &futures);
+                scope.spawn(move || load_dir(dir, config, config_of, shared, loaded, now));
             }
         });
         if dirs.live().next().is_none() {
@@ -83,6 +90,8 @@ impl LogManager {
         }
         let mut logs = logs.into_inner();
         logs.retain(|_, log: &mut Arc<Log>| !log.is_offline());
+        let mut futures = futures.into_inner();
+        futures.retain(|_, log: &mut Arc<Log>| !log.is_offline());
         info!(
             logs = logs.len(),
             ms = begun.elapsed().as_millis(),
@@ -94,6 +103,8 @@ impl LogManager {
             config,
             shared,
             logs: RwLock::new(logs),
+            futures: RwLock::new(futures),
+            preferred: Mutex::default(),
             changes: Mutex::new(()),
             written: Mutex::new(written),
         })
@@ -116,6 +127,7 @@ fn survey(disk: &Arc<Disk>, shared: &Shared, now: Millis) -> Result<Option<Found
         return Ok(None);
     };
     let mut replicas = Vec::new();
+    let mut futures = Vec::new();
     for entry in listed.into_iter().filter(|entry| entry.is_dir) {
         let path = disk.root().join(&entry.name);
         match parse_dir(&entry.name) {
@@ -124,9 +136,8 @@ fn survey(disk: &Arc<Disk>, shared: &Shared, now: Millis) -> Result<Option<Found
                 let due = now.saturating_add(LogConfig::default().file_delete_delay_ms);
                 shared.trash.add_dir(due, disk, path);
             }
-            DirName::Future | DirName::Stray => {
-                warn!(dir = %path.display(), "left alone: moving replicas between directories is not supported yet");
-            }
+            DirName::Future(partition) => futures.push((partition, entry.name)),
+            DirName::Stray => warn!(dir = %path.display(), "a stray replica is left alone"),
             DirName::Ignored => {}
             DirName::Unknown => return Err(LogError::UnknownDirectory(path)),
         }
@@ -143,7 +154,43 @@ fn survey(disk: &Arc<Disk>, shared: &Shared, now: Millis) -> Result<Option<Found
         rebooted,
         checkpoints,
         replicas,
+        futures,
     }))
+}
+
+/// Of two replicas of a partition, the one that was left for the other goes: the process ended
+/// while one took the other's place.
+fn settle_moved(found: &mut [Found], shared: &Shared, now: Millis) -> Result<(), LogError> {
+    let mut homes: BTreeMap<TopicPartition, Vec<PathBuf>> = BTreeMap::new();
+    for dir in &*found {
+        for partition in &dir.replicas {
+            let path = dir.disk.root().join(partition.to_string());
+            homes.entry(partition.clone()).or_default().push(path);
+        }
+    }
+    homes.retain(|_, paths| paths.len() > 1);
+    for dir in found {
+        let disk = &dir.disk;
+        let twice = dir.replicas.iter().filter(|tp| homes.contains_key(*tp));
+        for partition in twice.cloned().collect::<Vec<_>>() {
+            let path = disk.root().join(partition.to_string());
+            let Some(mark) = disk.read_small(&path.join(MOVED_MARKER))? else {
+                continue;
+            };
+            let others = homes.get(&partition).into_iter().flatten();
+            let mut others = others.filter(|other| **other != path);
+            if others.any(|other| other.as_os_str().as_encoded_bytes() == mark) {
+                let unique = u128::from_be_bytes(TopicId::random().0);
+                let target = disk.root().join(names::delete_dir(&partition, unique));
+                disk.rename(&path, &target)?;
+                disk.insist(disk.sync_dir(disk.root()))?;
+                warn!(%partition, dir = %disk.root().display(), "the replica has moved: its old directory goes");
+                shared.trash.add_dir(now, disk, target);
+                dir.replicas.retain(|replica| *replica != partition);
+            }
+        }
+    }
+    Ok(())
 }
 
 fn refuse_duplicates(found: &[Found]) -> Result<(), LogError> {
@@ -163,19 +210,29 @@ fn refuse_duplicates(found: &[Found]) -> Result<(), LogError> {
     Ok(())
 }
 
-/// Loads the replicas of one directory with `num.recovery.threads.per.data.dir` threads. The first
-/// failure takes the directory offline, which ends the others.
+/// Logs as they are loaded, by partition.
+type Loaded = Mutex<HashMap<TopicPartition, Arc<Log>>>;
+
+/// Loads the replicas of one directory with `num.recovery.threads.per.data.dir` threads, future ones
+/// into the second map. The first failure takes the directory offline, which ends the others.
 fn load_dir(
     dir: &Found,
     config: &LogManagerConfig,
     config_of: &(impl Fn(&str) -> Arc<LogConfig> + Sync),
     shared: &Arc<Shared>,
-    logs: &Mutex<HashMap<TopicPartition, Arc<Log>>>,
+    (logs, futures): (&Loaded, &Loaded),
     now: Millis,
 ) {
+    let current = dir.replicas.iter().map(|tp| (tp, tp.to_string(), logs));
+    let future = dir
+        .futures
+        .iter()
+        .map(|(tp, name)| (tp, name.clone(), futures));
+    let all: Vec<(&TopicPartition, String, &Loaded)> = current.chain(future).collect();
     let next = AtomicUsize::new(0);
     let work = || {
-        while let Some(partition) = dir.replicas.get(next.fetch_add(1, Ordering::Relaxed)) {
+        while let Some((partition, name, into)) = all.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let partition = *partition;
             if dir.disk.failure().is_some() {
                 return;
             }
@@ -186,7 +243,7 @@ fn load_dir(
                 partition: partition.clone(),
                 home: Arc::new(Home {
                     disk: Arc::clone(&dir.disk),
-                    dir: dir.disk.root().join(partition.to_string()),
+                    dir: dir.disk.root().join(name),
                 }),
                 shared: Arc::clone(shared),
                 config: config_of(&partition.topic),
@@ -200,7 +257,7 @@ fn load_dir(
             // A log that is not loaded must not be taken for one that is not there.
             match dir.disk.insist(loaded) {
                 Ok(log) => {
-                    logs.lock().insert(partition.clone(), log);
+                    into.lock().insert(partition.clone(), log);
                 }
                 Err(e) => error!(%partition, error = %e, "the log could not be loaded"),
             }
@@ -208,7 +265,7 @@ fn load_dir(
     };
     let threads = config.recovery_threads_per_dir.clamp(1, 256);
     std::thread::scope(|scope| {
-        for _ in 1..threads.min(dir.replicas.len().max(1)) {
+        for _ in 1..threads.min(all.len().max(1)) {
             scope.spawn(work);
         }
         work();

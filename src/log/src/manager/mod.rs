@@ -1,12 +1,14 @@
 //! All logs of a broker.
 
 mod checkpoints;
+mod future;
 mod housekeeping;
 mod load;
 mod shutdown;
 mod status;
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -22,8 +24,11 @@ use crate::dirs::LogDirs;
 use crate::error::{LogError, StorageError};
 use crate::io::Disk;
 use crate::log::{LoadRequest, Log, Shared};
-use crate::names;
 use crate::place::Home;
+
+/// A file in a replica's directory that names the directory of the replica that takes its place.
+/// Other brokers leave it alone.
+const MOVED_MARKER: &str = "ottla-moved-to";
 
 /// All logs in all log directories.
 #[derive(Debug)]
@@ -32,6 +37,10 @@ pub struct LogManager {
     config: LogManagerConfig,
     shared: Arc<Shared>,
     logs: RwLock<HashMap<TopicPartition, Arc<Log>>>,
+    /// Replicas that are to take the place of those in `logs`.
+    futures: RwLock<HashMap<TopicPartition, Arc<Log>>>,
+    /// Where replicas that are not here yet are to be created.
+    preferred: Mutex<HashMap<TopicPartition, PathBuf>>,
     /// Held while a replica's directory is created or renamed.
     changes: Mutex<()>,
     written: Mutex<Written>,
@@ -96,7 +105,12 @@ impl LogManager {
             self.write_checkpoints();
         }
         let mut last = LogError::NoLiveDirectory;
-        for disk in self.disks_by_load() {
+        let wanted = self.preferred.lock().get(partition).cloned();
+        let mut disks = self.disks_by_load();
+        if let Some(wanted) = &wanted {
+            disks.retain(|disk| disk.root() == wanted);
+        }
+        for disk in disks {
             let home = Arc::new(Home {
                 dir: disk.root().join(partition.to_string()),
                 disk: Arc::clone(&disk),
@@ -116,6 +130,7 @@ impl LogManager {
             match created {
                 Ok(log) => {
                     info!(%partition, dir = %disk.root().display(), "created a log");
+                    self.preferred.lock().remove(partition);
                     self.logs
                         .write()
                         .insert(partition.clone(), Arc::clone(&log));
@@ -145,26 +160,20 @@ impl LogManager {
     }
 
     /// Renames the replica's directory for deletion and forgets the log; the files go after
-    /// `file.delete.delay.ms`. Answers whether there was such a log.
+    /// `file.delete.delay.ms`. A future replica goes too. Answers whether there was such a log.
     ///
     /// # Errors
     /// The directory failed.
     pub fn schedule_delete(&self, partition: &TopicPartition) -> Result<bool, LogError> {
         let _changing = self.changes.lock();
+        self.preferred.lock().remove(partition);
+        if let Some(future) = self.futures.write().remove(partition) {
+            self.discard_dir(&future)?;
+        }
         let Some(log) = self.logs.write().remove(partition) else {
             return Ok(false);
         };
-        log.close();
-        self.written.lock().deleted(partition.clone());
-        let home = log.home();
-        home.disk.check().map_err(LogError::from)?;
-        let unique = u128::from_be_bytes(TopicId::random().0);
-        let target = home.disk.root().join(names::delete_dir(partition, unique));
-        home.disk.rename(&home.dir, &target)?;
-        home.disk.insist(home.disk.sync_dir(home.disk.root()))?;
-        info!(%partition, dir = %target.display(), "the log is scheduled for deletion");
-        let due = clock::now_ms().saturating_add(log.config().file_delete_delay_ms);
-        self.shared.trash.add_dir(due, &home.disk, target);
+        self.discard_dir(&log)?;
         Ok(true)
     }
 
@@ -175,10 +184,17 @@ impl LogManager {
         all
     }
 
+    /// Logs and future ones.
+    fn all(&self) -> Vec<Arc<Log>> {
+        let mut all = self.logs();
+        all.extend(self.futures.read().values().map(Arc::clone));
+        all
+    }
+
     /// Puts new configs of a topic in force for its logs.
     pub fn update_config(&self, topic: &str, config: &Arc<LogConfig>) {
-        for (partition, log) in self.logs.read().iter() {
-            if &*partition.topic == topic {
+        for log in self.all() {
+            if &*log.partition().topic == topic {
                 log.set_config(Arc::clone(config));
             }
         }
@@ -197,7 +213,7 @@ impl LogManager {
     }
 
     fn logs_on<'a>(&self, disk: &'a Disk) -> impl Iterator<Item = Arc<Log>> + use<'a> {
-        let mut logs = self.logs();
+        let mut logs = self.all();
         logs.retain(|log| log.is_on(disk));
         logs.into_iter()
     }

@@ -7,5 +7,6 @@ mod formats;
 mod hostile;
 mod loading;
 mod model;
+mod moving;
 mod shortage;
 mod support;
