@@ -61,6 +61,7 @@ impl Running {
         // From here on no controller touches the logs.
         self.cluster.stop().await;
         self.replicas.stop_following();
+        self.replicas.stop_moving();
         let logs = self.logs;
         let closed = tokio::task::spawn_blocking(move || logs.shutdown(wall_clock())).await;
         if tokio::time::timeout(LEAVE_BOUND, self.cluster.close())

@@ -63,6 +63,5 @@ pub use dir_lock::{WatchdogLock, lock_holder};
 pub use dirs::{Identity, LogDirs};
 pub use epochs::Epochs;
 pub use error::{AppendError, LogDirError, LogError, MoveError, ReadError, StorageError};
-pub use error::{AppendError, LogDirError, LogError, ReadError, StorageError};
 pub use log::Log;
 pub use manager::LogManager;

@@ -95,6 +95,8 @@ impl ReplicaManager {
             },
         };
         self.assign(&replica, assignment, live);
+        // A move that a restart interrupted.
+        self.resume_move(&replica);
         Ok(())
     }
 
@@ -134,9 +136,9 @@ impl ReplicaManager {
         } = assignment;
         let leader_epoch = leadership.leader_epoch;
         let _no_appends = replica.leadership.write();
-        let log_end = replica.log.log_end_offset();
+        let log_end = replica.log().log_end_offset();
         let event = if leader == Some(self.broker) {
-            let log_start = replica.log.log_start_offset();
+            let log_start = replica.log().log_start_offset();
             Event::MadeLeader {
                 leadership,
                 log_start,
@@ -152,7 +154,7 @@ impl ReplicaManager {
                 leadership,
                 leader,
                 log_end,
-                latest_epoch: replica.log.latest_epoch(),
+                latest_epoch: replica.log().latest_epoch(),
             }
         };
         let mut state = replica.state();
@@ -222,8 +224,8 @@ impl ReplicaManager {
                 isr: state.brain.replicas().clone(),
             },
             leader: None,
-            log_end: replica.log.log_end_offset(),
-            latest_epoch: replica.log.latest_epoch(),
+            log_end: replica.log().log_end_offset(),
+            latest_epoch: replica.log().latest_epoch(),
         };
         let aftermath = replica.step(&mut state, self.now(), event);
         state.readers.disturb();

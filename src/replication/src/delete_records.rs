@@ -68,7 +68,7 @@ impl ReplicaManager {
         let replica = self.online(topic, *partition)?;
         let _leadership = replica.leadership.read();
         let required = self.advance_log_start(&replica, deletion.before)?;
-        let log_start = replica.log.log_start_offset();
+        let log_start = replica.log().log_start_offset();
         let waits = Waits {
             watermark: Watermark::Low,
             required,
@@ -102,7 +102,7 @@ impl ReplicaManager {
         if before < 0 || before > high_watermark {
             return Err(DeleteRecordsError::OffsetOutOfRange);
         }
-        match replica.log.advance_log_start_offset(before) {
+        match replica.log().advance_log_start_offset(before) {
             Ok(Some(_)) => Ok(before),
             Ok(None) => Err(DeleteRecordsError::OffsetOutOfRange),
             Err(error) => {
@@ -127,7 +127,7 @@ fn settle(
             .flatten()
             .unwrap_or(Err(WaitError::TimedOut))?;
         let low = replica.state().brain.low_watermark();
-        Ok(low.unwrap_or_else(|| replica.log.log_start_offset()))
+        Ok(low.unwrap_or_else(|| replica.log().log_start_offset()))
     };
     started.into_iter().map(settle_one).collect()
 }

@@ -189,3 +189,21 @@ impl From<LogError> for ReplicaError {
         }
     }
 }
+
+/// Why a replica is not moved to another log directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MoveRefused {
+    /// `log.dirs` has no such directory (`LOG_DIR_NOT_FOUND`).
+    #[error("there is no such log directory")]
+    UnknownDir,
+    /// The topic's name leaves no room for what marks a moving replica (`INVALID_TOPIC_EXCEPTION`).
+    #[error("the topic's name is too long")]
+    NameTooLong,
+    /// There is no such replica here; if one comes, it is created in that directory
+    /// (`REPLICA_NOT_AVAILABLE`).
+    #[error("there is no replica of the partition here")]
+    NoReplica,
+    /// A log directory has failed (`KAFKA_STORAGE_ERROR`).
+    #[error("a log directory is offline")]
+    Offline,
+}

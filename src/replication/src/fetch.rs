@@ -226,7 +226,7 @@ impl ReplicaManager {
         let is_follower = matches!(spec.origin, FetchOrigin::Follower(_));
         let _leadership = is_follower.then(|| replica.leadership.read());
         let high_watermark = self.admit_reader(&replica, spec, wanted)?;
-        let log = &replica.log;
+        let log = replica.log();
         let fetched = FetchedPartition {
             high_watermark,
             last_stable_offset: log.last_stable_offset().min(high_watermark),
@@ -414,7 +414,7 @@ impl ReplicaManager {
         taken: usize,
         mut read: Read,
     ) -> Result<Read, FetchError> {
-        let log = &replica.log;
+        let log = replica.log();
         if let Some(epoch) = wanted.last_fetched_epoch {
             read.fetched.diverging = diverging(replica, epoch, wanted.fetch_offset)?;
             if read.fetched.diverging.is_some() {
@@ -449,7 +449,7 @@ impl ReplicaManager {
             let Ok(replica) = self.online(&wanted.topic, wanted.partition) else {
                 return true;
             };
-            let last = replica.log.read(bound.saturating_sub(1), 1, *bound, true);
+            let last = replica.log().read(bound.saturating_sub(1), 1, *bound, true);
             matches!(last, Ok(Some(last)) if last.segment_base != records.segment_base)
         })
     }
@@ -468,7 +468,7 @@ fn diverging(
     last_fetched_epoch: LeaderEpoch,
     fetch_offset: Offset,
 ) -> Result<Option<DivergingEpoch>, FetchError> {
-    let (epoch, end_offset) = replica.log.epoch_end_offset(last_fetched_epoch);
+    let (epoch, end_offset) = replica.log().epoch_end_offset(last_fetched_epoch);
     if epoch < 0 || end_offset < 0 {
         return Err(FetchError::UnknownFetchedEpoch);
     }

@@ -63,10 +63,10 @@ impl ReplicaManager {
             wake.look_again();
         }
         let now = match bound {
-            ReadBound::LogEnd => replica.log.log_end_offset(),
+            ReadBound::LogEnd => replica.log().log_end_offset(),
             ReadBound::HighWatermark => state.brain.high_watermark(),
             ReadBound::LastStable => replica
-                .log
+                .log()
                 .last_stable_offset()
                 .min(state.brain.high_watermark()),
         };

@@ -87,7 +87,7 @@ impl ReplicaManager {
     fn run_flushes(&self, replica: &Replica) {
         loop {
             let wanted = replica.state().flush.wanted;
-            if let Err(error) = replica.log.flush_to(wanted) {
+            if let Err(error) = replica.log().flush_to(wanted) {
                 replica.state().flush.fail();
                 return self.storage_failed(replica, &error);
             }

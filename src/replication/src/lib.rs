@@ -23,6 +23,7 @@ mod offsets;
 mod produce;
 mod readers;
 mod registry;
+mod relocation;
 mod replica;
 mod settings;
 mod throttle;
@@ -33,7 +34,8 @@ pub use completion::Completion;
 pub use convert::{log_config, log_manager_config, record_rules};
 pub use delete_records::RecordDeletion;
 pub use error::{
-    DeleteRecordsError, FetchError, ListOffsetsError, PartitionError, ProduceError, ReplicaError,
+    DeleteRecordsError, FetchError, ListOffsetsError, MoveRefused, PartitionError, ProduceError,
+    ReplicaError,
 };
 pub use fetch::{
     ConsumerPlace, DivergingEpoch, FetchOrigin, FetchPartition, FetchResults, FetchSpec,

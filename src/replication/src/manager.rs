@@ -20,6 +20,7 @@ use crate::convert::{log_config, millis, record_rules};
 use crate::error::PartitionError;
 use crate::fetcher::Fetchers;
 use crate::registry::{Hosted, Registry};
+use crate::relocation::Movers;
 use crate::replica::{Aftermath, Cut, Replica};
 use crate::settings::Settings;
 use crate::throttle::{ThrottleSettings, Throttled, Throttles};
@@ -82,7 +83,8 @@ pub struct ReplicaManager {
     pub(crate) fetchers: Fetchers,
     fetcher_count: AtomicUsize,
     pub(crate) throttles: Throttles,
-    me: Weak<ReplicaManager>,
+    pub(crate) movers: Movers,
+    pub(crate) me: Weak<ReplicaManager>,
     isr_store: Option<Arc<dyn IsrStore>>,
     runtime: Handle,
     started: Instant,
@@ -130,6 +132,7 @@ impl ReplicaManager {
             settings: options.settings,
             registry: Registry::default(),
             fetchers: Fetchers::default(),
+            movers: Movers::default(),
             me: Weak::clone(me),
             isr_store: options.isr_store,
             runtime: Handle::current(),
@@ -263,11 +266,11 @@ impl ReplicaManager {
         let due = self.logs.housekeeping(wall_clock());
         self.look_for_dirs();
         for replica in self.registry.online() {
-            if replica.log.is_offline() {
+            if replica.log().is_offline() {
                 self.take_offline(&replica);
                 continue;
             }
-            let log_start = replica.log.log_start_offset();
+            let log_start = replica.log().log_start_offset();
             if replica
                 .state()
                 .brain
@@ -418,17 +421,17 @@ impl ReplicaManager {
 
     /// Deletions on the leader are repeated here: what it dropped is of no use any more.
     fn follow_log_start(&self, replica: &Replica, offset: Offset) {
-        if offset <= replica.log.log_start_offset() {
+        if offset <= replica.log().log_start_offset() {
             return;
         }
-        match replica.log.advance_log_start_offset(offset) {
+        match replica.log().advance_log_start_offset(offset) {
             Ok(_) => replica.state().readers.disturb(),
             Err(error) => self.storage_failed(replica, &error),
         }
     }
 
     fn cut(&self, replica: &Replica, cut: Cut) {
-        let log = &replica.log;
+        let log = replica.log();
         let done = match cut {
             Cut::To(offset) => log.truncate_to(offset),
             Cut::AllAndStartAt(offset) => log.truncate_fully_and_start_at(offset),
@@ -465,7 +468,7 @@ impl ReplicaManager {
             StorageError::Offline(_) => {}
         }
         for replica in self.registry.online() {
-            if replica.log.is_offline() {
+            if replica.log().is_offline() {
                 self.take_offline(&replica);
             }
         }
@@ -483,6 +486,9 @@ impl ReplicaManager {
         let failed = self.logs.failed_dirs();
         self.failed_dirs
             .send_if_modified(|known| std::mem::replace(known, failed) != failed);
+        if failed > 0 {
+            self.drop_failed_moves();
+        }
         if self.logs.dirs().paths().is_empty() {
             self.no_dir_left.notify_one();
         }

@@ -104,8 +104,11 @@ impl ReplicaManager {
                 Ok(OffsetAnswer::at(bound, Some(epoch)))
             }
             OffsetTarget::Earliest => {
-                let start = replica.log.log_start_offset();
-                Ok(OffsetAnswer::at(start, replica.log.epoch_of_offset(start)))
+                let start = replica.log().log_start_offset();
+                Ok(OffsetAnswer::at(
+                    start,
+                    replica.log().epoch_of_offset(start),
+                ))
             }
             OffsetTarget::LatestTiered => Ok(OffsetAnswer::NONE),
             OffsetTarget::MaxTimestamp | OffsetTarget::Timestamp(_) => {
@@ -132,7 +135,7 @@ impl ReplicaManager {
         let replica = self.online(query.topic, query.partition)?;
         let (visible_end, _) = self.visible_end(&replica, &query)?;
         let mut offsets = replica
-            .log
+            .log()
             .legacy_offsets_before(timestamp, max, wall_clock())
             .map_err(|error| {
                 self.storage_failed(&replica, &error);
@@ -161,7 +164,7 @@ impl ReplicaManager {
             .state()
             .brain
             .check_epoch(current_leader_epoch, LeaderNeeded::Yes)?;
-        let (epoch, end_offset) = replica.log.epoch_end_offset(epoch);
+        let (epoch, end_offset) = replica.log().epoch_end_offset(epoch);
         Ok(EpochEnd { epoch, end_offset })
     }
 
@@ -188,9 +191,11 @@ impl ReplicaManager {
                 .leader()
                 .is_none_or(|leader| high_watermark >= leader.epoch_start);
         let end = match query.isolation {
-            None => replica.log.log_end_offset(),
+            None => replica.log().log_end_offset(),
             Some(Isolation::ReadUncommitted) => high_watermark,
-            Some(Isolation::ReadCommitted) => replica.log.last_stable_offset().min(high_watermark),
+            Some(Isolation::ReadCommitted) => {
+                replica.log().last_stable_offset().min(high_watermark)
+            }
         };
         Ok((end, is_settled))
     }
@@ -203,9 +208,9 @@ impl ReplicaManager {
     ) -> Result<Option<OffsetAnswer>, ListOffsetsError> {
         let found = match target {
             OffsetTarget::Timestamp(timestamp) => {
-                replica.log.offset_for_timestamp(timestamp, bound)
+                replica.log().offset_for_timestamp(timestamp, bound)
             }
-            _ => replica.log.offset_of_max_timestamp(),
+            _ => replica.log().offset_of_max_timestamp(),
         };
         if let Err(ReadError::Storage(error)) = &found {
             self.storage_failed(replica, error);

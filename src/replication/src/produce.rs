@@ -150,7 +150,10 @@ impl Produce<'_> {
             return Ok(nothing_appended(replica));
         }
         let size = set.size();
-        match replica.log.append_as_leader(set, leader_epoch, self.now_ms) {
+        match replica
+            .log()
+            .append_as_leader(set, leader_epoch, self.now_ms)
+        {
             Ok(appended) => {
                 self.appended(replica, &appended, size);
                 Ok(appended)
@@ -272,9 +275,9 @@ fn nothing_appended(replica: &Replica) -> Appended {
     Appended {
         first_offset: -1,
         last_offset: -1,
-        next_offset: replica.log.log_end_offset(),
+        next_offset: replica.log().log_end_offset(),
         log_append_time: -1,
-        log_start_offset: replica.log.log_start_offset(),
+        log_start_offset: replica.log().log_start_offset(),
         duplicate: false,
         needs_flush_to: None,
     }

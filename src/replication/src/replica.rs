@@ -23,7 +23,7 @@ use crate::wait::Ticket;
 pub(crate) struct Replica {
     pub(crate) partition: TopicPartition,
     pub(crate) topic_id: TopicId,
-    pub(crate) log: Arc<Log>,
+    log: ArcSwap<Log>,
     pub(crate) rules: ArcSwap<TopicRules>,
     pub(crate) leadership: RwLock<()>,
     state: Mutex<State>,
@@ -107,11 +107,22 @@ impl Replica {
         Replica {
             partition: log.partition().clone(),
             topic_id,
-            log,
+            log: ArcSwap::new(log),
             rules: ArcSwap::new(rules),
             leadership: RwLock::new(()),
             state: Mutex::new(state),
         }
+    }
+
+    /// The log. It is another one after the replica has moved to another directory; who holds
+    /// `leadership` sees no exchange.
+    pub(crate) fn log(&self) -> arc_swap::Guard<Arc<Log>> {
+        self.log.load()
+    }
+
+    /// The replica has moved. To be called with `leadership` held for writing.
+    pub(crate) fn put_log(&self, log: Arc<Log>) {
+        self.log.store(log);
     }
 
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
@@ -132,10 +143,10 @@ impl Replica {
     fn act(&self, state: &mut State, action: Action, aftermath: &mut Aftermath) {
         match action {
             Action::AssignEpoch { epoch, start } => {
-                aftermath.failed = self.log.assign_epoch(epoch, start).err();
+                aftermath.failed = self.log().assign_epoch(epoch, start).err();
             }
             Action::AdvanceHighWatermark(offset) => {
-                self.log.set_high_watermark(offset);
+                self.log().set_high_watermark(offset);
                 state.readers.committed(offset);
             }
             Action::TruncateTo(offset) => aftermath.cut = Some(Cut::To(offset)),

@@ -60,6 +60,11 @@ impl Log {
         self.flush.lock().recovery_point
     }
 
+    /// How often the log was cut since it was opened.
+    pub fn truncations(&self) -> u64 {
+        self.flush.lock().truncations
+    }
+
     /// Where recovery has to begin after a crash: below it, indexes are on disk too.
     pub(crate) fn recovery_point_to_checkpoint(&self) -> Offset {
         let state = self.flush.lock();

@@ -70,8 +70,8 @@ impl ReplicaManager {
                 let answer = match &appended {
                     Ok(_) => LeaderAnswer::Records {
                         at,
-                        log_end: replica.log.log_end_offset(),
-                        latest_epoch: replica.log.latest_epoch(),
+                        log_end: replica.log().log_end_offset(),
+                        latest_epoch: replica.log().latest_epoch(),
                         leader_high_watermark: high_watermark,
                         leader_log_start: log_start,
                     },
@@ -108,7 +108,7 @@ impl ReplicaManager {
         } in unflushed
         {
             let flushed = loop {
-                match replica.log.flush_to(up_to) {
+                match replica.log().flush_to(up_to) {
                     // The records are in the log, so this cannot be begun anew.
                     Err(StorageError::Exhausted { .. }) => std::thread::sleep(SHORTAGE_PAUSE),
                     flushed => break flushed,
@@ -153,7 +153,7 @@ impl ReplicaManager {
             Ok((start, end)) => LeaderAnswer::Offsets {
                 start,
                 end,
-                latest_epoch: replica.log.latest_epoch(),
+                latest_epoch: replica.log().latest_epoch(),
             },
             Err(code) => refusal(replica, code, -1),
         };
@@ -230,7 +230,7 @@ impl ReplicaManager {
 /// An empty log may have to begin with a batch that holds the leader's log start offset in its
 /// middle: it then starts where the batch does (`UnexpectedAppendOffsetException`).
 fn append(replica: &Replica, at: Offset, records: Bytes) -> Result<Option<Appended>, AppendError> {
-    let log = &replica.log;
+    let log = replica.log();
     match log.append_as_follower(records.clone(), wall_clock()) {
         Err(AppendError::UnexpectedOffset { first, .. })
             if log.log_start_offset() == at
@@ -251,7 +251,7 @@ fn straddles(records: &Bytes, at: Offset) -> bool {
 }
 
 fn local_end(replica: &Replica, leader: EpochEnd) -> EpochEnd {
-    let (epoch, end_offset) = replica.log.epoch_end_offset(leader.epoch);
+    let (epoch, end_offset) = replica.log().epoch_end_offset(leader.epoch);
     EpochEnd { epoch, end_offset }
 }
 

@@ -164,7 +164,7 @@ impl Task {
                     let wanted = Wanted {
                         topic_id: replica.topic_id,
                         at,
-                        log_start: replica.log.log_start_offset(),
+                        log_start: replica.log().log_start_offset(),
                         leader_epoch,
                         last_epoch,
                     };

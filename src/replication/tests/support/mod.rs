@@ -57,6 +57,11 @@ impl Broker {
     }
 
     pub(crate) fn start_in(dir: TempDir, topic: &[(&str, &str)]) -> Broker {
+        Broker::start_in_dirs(dir, 1, topic)
+    }
+
+    /// The same with several log directories.
+    pub(crate) fn start_in_dirs(dir: TempDir, count: usize, topic: &[(&str, &str)]) -> Broker {
         let settings = [("zookeeper.connect", "nowhere:1")];
         let (server, _) = ServerConfig::from_settings(settings).unwrap();
         let topic = topic
@@ -67,7 +72,12 @@ impl Broker {
             server: server.clone(),
             topic: Mutex::new(topic),
         });
-        let dirs = LogDirs::lock(&[dir.path().join("logs")]).unwrap();
+        let names = ["logs", "logs-too", "logs-three"];
+        let paths: Vec<_> = names[..count]
+            .iter()
+            .map(|name| dir.path().join(name))
+            .collect();
+        let dirs = LogDirs::lock(&paths).unwrap();
         let of_topic = |name: &str| Arc::new(log_config(&configs.topic(name)));
         let logs = LogManager::load(dirs, log_manager_config(&server), of_topic, 0).unwrap();
         let image = Arc::new(ArcSwap::default());

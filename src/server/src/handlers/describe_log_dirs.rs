@@ -64,7 +64,8 @@ fn result(dir: DirStatus, wanted: Option<&BTreeSet<(TopicName, i32)>>) -> Descri
         let partition = DescribeLogDirsPartition::default()
             .with_partition_index(number)
             .with_partition_size(i64::try_from(replica.size).unwrap_or(i64::MAX))
-            .with_offset_lag(replica.offset_lag);
+            .with_offset_lag(replica.offset_lag)
+            .with_is_future_key(replica.is_future);
         topics.entry(topic).or_default().push(partition);
     }
     let topics = topics.into_iter().map(|(name, partitions)| {
