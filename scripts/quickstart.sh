@@ -1,19 +1,19 @@
 #!/usr/bin/env bash
-# From a fresh Debian machine with Rust to records going through a broker.
+# From a fresh Debian machine with Rust to records going through a cluster.
 #
 #   scripts/quickstart.sh
 #
 # Installs what is missing (a Java runtime and ZooKeeper for coordination, kcat to show an
-# independent client, a C linker for the build), builds in release mode, starts ZooKeeper and the
-# broker of config/server-0.properties, creates a topic, sends records and reads them back.
+# independent client, a C linker for the build), builds in release mode, starts the three brokers and
+# the ZooKeeper of config/cluster.toml, creates a topic, sends records, reads them back, and reads
+# them again after the broker that leads the topic was killed with SIGKILL.
 # May be run again: what already runs is left running.
 set -euo pipefail
 
 # shellcheck source=lib.sh
 . "$(dirname "$(readlink -f "$0")")/lib.sh"
 explain_if_asked "$@"
-bootstrap=localhost:9092
-zookeeper=localhost:2181
+bootstrap=localhost:9092,localhost:9093,localhost:9094
 topic=quickstart
 began=$SECONDS
 
@@ -37,29 +37,6 @@ install_packages() {
   as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 }
 
-listens() { # port
-  (exec 3<>"/dev/tcp/localhost/$1") 2>/dev/null
-}
-
-start() { # name, port, command...
-  local name=$1 port=$2 deadline=$((SECONDS + 30))
-  shift 2
-  if listens "$port"; then
-    say "$name: port $port is already served; left as it is"
-    return
-  fi
-  say "starting $name"
-  show "${*#"$root"/}"
-  "$@"
-  until listens "$port"; do
-    if [ $SECONDS -ge $deadline ]; then
-      echo "$name does not listen on port $port after 30 s; its log (see above) tells why" >&2
-      exit 1
-    fi
-    sleep 0.1
-  done
-}
-
 command -v cargo >/dev/null || {
   echo "cargo is not on the PATH: install Rust first (https://rustup.rs or Debian's rustup package)" >&2
   exit 1
@@ -70,12 +47,14 @@ say "building the broker and the tools in release mode"
 show "cargo build --release --locked -p broker -p ottla-tools"
 (cd "$root" && cargo build --release --locked -p broker -p ottla-tools)
 
-start ZooKeeper 2181 "$root/scripts/zookeeper-server-start.sh" -daemon "$root/config/zookeeper.properties"
-start "broker 0" 9092 "$root/scripts/kafka-server-start.sh" -daemon "$root/config/server-0.properties"
+say "starting ZooKeeper and three brokers"
+show "scripts/pseudo-cluster.sh up"
+"$root/scripts/pseudo-cluster.sh" up
 
 say "creating topic $topic"
-show "scripts/kafka-topics.sh --bootstrap-server $bootstrap --create --if-not-exists --topic $topic --partitions 3"
-"$root/scripts/kafka-topics.sh" --bootstrap-server $bootstrap --create --if-not-exists --topic $topic --partitions 3
+show "scripts/kafka-topics.sh --bootstrap-server $bootstrap --create --if-not-exists --topic $topic --partitions 3 --replication-factor 3"
+"$root/scripts/kafka-topics.sh" --bootstrap-server $bootstrap --create --if-not-exists --topic $topic --partitions 3 \
+  --replication-factor 3
 "$root/scripts/kafka-topics.sh" --bootstrap-server $bootstrap --describe --topic $topic
 
 say "sending 1000 records with our producer and one with kcat (librdkafka)"
@@ -96,14 +75,29 @@ if [ "$by_kcat" != 1001 ] || [ "$by_us" != 1001 ]; then
   exit 1
 fi
 
-say "done in $((SECONDS - began)) seconds; the broker runs on $bootstrap, ZooKeeper on $zookeeper"
+leader=$("$root/scripts/kafka-topics.sh" --bootstrap-server $bootstrap --describe --topic $topic |
+  sed -n 's/.*Partition: 0.*Leader: \([0-9]*\).*/\1/p')
+# librdkafka complains of the dead broker on standard error, and goes on with the others.
+say "killing broker $leader, which leads partition 0, and reading again"
+show "scripts/pseudo-cluster.sh kill $leader"
+"$root/scripts/pseudo-cluster.sh" kill "$leader"
+echo "one more in run $run" | kcat -P -b $bootstrap -t $topic 2>/dev/null
+left=$(kcat -C -e -q -b $bootstrap -t $topic -o beginning 2>/dev/null | grep -c "run $run$" || true)
+echo "    kcat read $left of 1002 records from the other two"
+if [ "$left" != 1002 ]; then
+  echo "records are missing" >&2
+  exit 1
+fi
+"$root/scripts/pseudo-cluster.sh" restart "$leader"
+
+say "done in $((SECONDS - began)) seconds; three brokers run on $bootstrap, ZooKeeper on localhost:2181"
 cat <<NEXT
 
 Go on:
-    scripts/kafka-topics.sh --bootstrap-server $bootstrap --list
-    scripts/kafka-console-producer.sh --bootstrap-server $bootstrap --topic $topic
-    scripts/kafka-console-consumer.sh --bootstrap-server $bootstrap --topic $topic --from-beginning
+    scripts/pseudo-cluster.sh status
+    scripts/kafka-topics.sh --bootstrap-server localhost:9092 --list
+    scripts/kafka-console-producer.sh --bootstrap-server localhost:9092 --topic $topic
+    scripts/kafka-console-consumer.sh --bootstrap-server localhost:9092 --topic $topic --from-beginning
 Stop:
-    scripts/kafka-server-stop.sh
-    scripts/zookeeper-server-stop.sh
+    scripts/pseudo-cluster.sh down
 NEXT

@@ -202,9 +202,14 @@ fn topics_table(view: &ClusterView, all: bool) -> String {
         _ => format!("\n{}", render(&rows)),
     };
     format!(
-        "{table}\n{} topics, {count} partitions: {under_replicated} under-replicated, {leaderless} without a leader\n",
-        view.topics.len()
+        "{table}\n{}, {}: {under_replicated} under-replicated, {leaderless} without a leader\n",
+        counted(view.topics.len(), "topic"),
+        counted(count, "partition")
     )
+}
+
+fn counted(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
 fn as_json(
