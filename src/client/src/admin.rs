@@ -475,7 +475,7 @@ impl Admin {
 
     /// The controller, if the brokers know the request at all: those of 0.8 and 0.9 do not even say
     /// who it is, and would be asked in vain.
-    async fn controller_for<R: Request>(&self) -> Result<Connection, ClientError> {
+    pub(crate) async fn controller_for<R: Request>(&self) -> Result<Connection, ClientError> {
         self.cluster.any().await?.version_of::<R>(i16::MAX)?;
         self.cluster.controller().await
     }
@@ -512,14 +512,16 @@ impl ResourceType {
 
 /// What the controller says of a topic is final, retriable code or not; only "not controller" is
 /// worth another attempt, elsewhere.
-fn settle(result: Result<(), ClientError>) -> Result<Result<(), ClientError>, ClientError> {
+pub(crate) fn settle(
+    result: Result<(), ClientError>,
+) -> Result<Result<(), ClientError>, ClientError> {
     match result {
         Err(error) if error.code() == Some(ErrorCode::NotController) => Err(error),
         settled => Ok(settled),
     }
 }
 
-fn server_timeout_ms() -> i32 {
+pub(crate) fn server_timeout_ms() -> i32 {
     i32::try_from(SERVER_TIMEOUT.as_millis()).unwrap_or(i32::MAX)
 }
 

@@ -22,6 +22,7 @@ mod membership;
 mod offsets;
 mod partitioner;
 mod producer;
+mod reassign;
 mod versions;
 mod view;
 
@@ -42,5 +43,6 @@ pub use groups::{Committed, GroupDescription, GroupListing, GroupMember};
 pub use offsets::{FoundOffset, OffsetSpec};
 pub use partitioner::{murmur2, partition_of_key};
 pub use producer::{Delivery, Idempotence, Producer, ProducerOptions, ProducerRecord};
+pub use reassign::PartitionResults;
 pub use versions::BrokerVersions;
 pub use view::{ClusterView, NodeView, PartitionView, TopicView};

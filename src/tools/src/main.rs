@@ -18,6 +18,7 @@ mod leader_election;
 mod log_dirs;
 mod preferred_replica_election;
 mod pseudo_cluster;
+mod reassign_partitions;
 mod table;
 mod topic_filter;
 mod topics;
@@ -73,6 +74,11 @@ const TOOLS: &[Tool] = &[
         name: "log-dirs",
         about: "describe the log directories of brokers",
         run: log_dirs::main,
+    },
+    Tool {
+        name: "reassign-partitions",
+        about: "move partitions between brokers and log directories",
+        run: reassign_partitions::main,
     },
     Tool {
         name: "leader-election",
