@@ -47,6 +47,7 @@ impl Running {
     /// those who hold replicas catch up. Bounded by `controlled.shutdown.*`.
     pub(crate) async fn leave(&self) {
         if let Some(options) = self.leave {
+            self.replicas.leave();
             self.cluster.leave(options).await;
         }
     }

@@ -7,18 +7,21 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use ottla_config::MetadataVersion;
-use ottla_metadata::TopicPartition;
+use ottla_metadata::{PartitionImage, TopicPartition};
 use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::{self, ControlledShutdownRequest, ControlledShutdownResponse};
+use tokio::time::Instant;
 
 use crate::commands::controlled_shutdown;
 use crate::controller_channel::{Ask, ControllerChannel};
 use crate::options::LeaveOptions;
 use crate::shared::Shared;
-use crate::wait::is_connected;
+use crate::wait::{is_connected, until};
 
 /// How long one question may take, so that a controller that hangs does not hold up the stop.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long what the controller has decided may take to be heard.
+const HEARING: Duration = Duration::from_secs(2);
 
 /// Asks until nothing is led here that others could lead, or until there were enough attempts.
 pub(crate) async fn leave(
@@ -38,7 +41,8 @@ pub(crate) async fn leave(
         let asked = tokio::time::timeout(patience, channel.try_ask(&ask)).await;
         match asked.unwrap_or(None) {
             Some(Ok(left)) if left.is_empty() => {
-                tracing::info!("the controller has moved all leaderships");
+                let heard = until_heard(shared).await;
+                tracing::info!(heard, "the controller has moved all leaderships");
                 return;
             }
             Some(Ok(left)) => {
@@ -57,6 +61,23 @@ pub(crate) async fn leave(
     if options.attempts > 0 {
         tracing::warn!("stopping, although leaderships could not be moved");
     }
+}
+
+/// The controller answers when it has decided. Only when this broker has heard itself does it send
+/// writers to the new leaders; otherwise they would wait here for followers that are gone.
+async fn until_heard(shared: &Shared) -> bool {
+    let id = shared.id();
+    let is_needed = |partition: &PartitionImage| {
+        let shared = partition.replicas.len() > 1 && partition.replicas.contains(&id);
+        shared && (partition.leader == Some(id) || partition.isr.contains(&id))
+    };
+    let heard = || {
+        let image = shared.image.load();
+        let mut partitions = image.topics.values().flat_map(|t| t.partitions.values());
+        !partitions.any(is_needed)
+    };
+    let deadline = Instant::now() + HEARING;
+    until(shared.image_version.subscribe(), deadline, heard).await
 }
 
 /// Whether this is the only broker that lives.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use ottla_metadata::{BrokerId, BrokerInfo, TopicPartition};
 
+use crate::context::Pending;
 use crate::controller::{Active, Step};
 use crate::{Action, ReplicaState, ShutdownRefused, WaiterId};
 
@@ -76,6 +77,7 @@ impl Active {
                 step.batch.update(&tp);
             }
             self.fail_deletions_on(id, &tp);
+            self.look_again(step, id, &tp);
             step.dirty.insert(tp);
         }
         self.shutdowns.retain(|(waiter, broker)| {
@@ -85,6 +87,24 @@ impl Active {
             }
             *broker != id
         });
+    }
+
+    /// A leader that writes in-sync replicas itself tells of it seconds later, so that a replica may
+    /// be in sync that is not known to be. What would otherwise be left as it is is read first, as
+    /// Kafka does (`ReplicaStateMachine.doRemoveReplicasFromIsr`); every other decision ends in a
+    /// conditional write.
+    fn look_again(&mut self, step: &mut Step, id: BrokerId, tp: &TopicPartition) {
+        let Some(partition) = self.context.partition_mut(tp) else {
+            return;
+        };
+        let node = partition.leadership.as_ref();
+        let untouched = node.is_some_and(|node| {
+            node.state.leader.is_some_and(|leader| leader != id) && !node.state.isr.contains(&id)
+        });
+        if untouched && partition.pending == Pending::Nothing {
+            partition.pending = Pending::Reading;
+            step.read_states.insert(tp.clone());
+        }
     }
 
     /// The broker hears everything, its replicas start, and partitions that had nobody to lead them
@@ -143,7 +163,10 @@ impl Active {
         }
         self.context.draining.insert(id);
         self.shutdowns.push((waiter, id));
-        step.dirty.extend(self.context.hosted_by(id));
+        for tp in self.context.hosted_by(id) {
+            self.look_again(step, id, &tp);
+            step.dirty.insert(tp);
+        }
     }
 
     /// Answers shutdowns whose partitions have nothing under way, with what could not be moved.

@@ -312,6 +312,12 @@ impl ReplicaManager {
         }
     }
 
+    /// The broker is about to stop: what it ceases to lead it does not follow. It would catch up, be
+    /// in sync again and be missed when it is gone (`ReplicaManager.makeFollowers`).
+    pub fn leave(&self) {
+        self.fetchers.leave();
+    }
+
     /// Fetches no more from other brokers: the logs are about to be closed.
     pub fn stop_following(&self) {
         self.fetchers.stop();

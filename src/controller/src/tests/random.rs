@@ -20,6 +20,7 @@ enum Op {
     Mark(usize),
     Vanish(usize),
     Shrink(usize, i32, bool),
+    Rejoin(usize, i32, i32),
     Alter(usize, i32, Vec<i32>, i32),
     Lose(usize, i32),
     Scribble(usize, i32, i32, Vec<i32>),
@@ -54,6 +55,7 @@ fn op() -> impl Strategy<Value = Op> {
         2 => topic.clone().prop_map(Op::Mark),
         1 => topic.clone().prop_map(Op::Vanish),
         2 => (topic.clone(), 0i32..3, any::<bool>()).prop_map(|(t, p, told)| Op::Shrink(t, p, told)),
+        2 => (topic.clone(), 0i32..2, 1i32..4).prop_map(|(t, p, id)| Op::Rejoin(t, p, id)),
         4 => (topic.clone(), 0i32..2, replicas(), 0i32..8)
             .prop_map(|(t, p, isr, lag)| Op::Alter(t, p, isr, (lag - 6).max(0))),
         1 => (topic.clone(), 0i32..3).prop_map(|(t, p)| Op::Lose(t, p)),
@@ -131,6 +133,9 @@ fn apply(world: &mut World, op: Op) {
                     partitions: [tp].into(),
                 });
             }
+        }
+        Op::Rejoin(topic, partition, id) => {
+            world.rejoin(&tp(TOPICS[topic], partition), BrokerId(id));
         }
         Op::Alter(topic, partition, isr, lag) => {
             world.alter_isr(&tp(TOPICS[topic], partition), &isr, lag);

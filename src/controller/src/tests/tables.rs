@@ -67,6 +67,7 @@ pub(super) fn run(world: &mut World, line: &str) {
         }
         ["lose", tp] => _ = world.states.remove(&partition(tp)),
         ["shrink", tp] => world.shrink_isr(&partition(tp)),
+        ["rejoin", tp, id] => world.rejoin(&partition(tp), BrokerId(number(id))),
         ["notify", tp] => world.feed(TermEvent::IsrNotified {
             nodes: vec![1],
             partitions: [partition(tp)].into(),
@@ -252,6 +253,11 @@ fn brokers_die_and_return() {
         &["create t 2,1,3", "lose-before", "kill 2"],
         "t-0 1 [1,3] 1",
     );
+    // It was in sync again, of which the controller has not heard.
+    let script = ["create t 1,2,3", "shrink t-0", "notify t-0", "rejoin t-0 3"];
+    check(&[&script[..], &["kill 3"]].concat(), "t-0 1 [1] 1");
+    check(&[&script[..], &["bounce 3"]].concat(), "t-0 1 [1] 1");
+    check(&[&script[..], &["kill 2"]].concat(), "t-0 1 [1,3] 0");
     // The write that follows a death is lost and the broker is back before it is tried again.
     check(&["create t 1,2", "lose-before", "bounce 1"], "t-0 2 [2] 1");
 }
@@ -288,6 +294,10 @@ fn controlled_shutdown() {
     let script = ["create t 1,2", "shrink t-0", "notify t-0", "drain 1"];
     let world = check_draining(&script, "t-0 1 [1] 0");
     assert_eq!(world.answers, [(WaiterId(7), Ok([tp("t", 0)].into()))]);
+    // It was in sync again, of which the controller has not heard.
+    let script = ["create t 1,2", "shrink t-0", "notify t-0", "rejoin t-0 2"];
+    let world = check_draining(&[&script[..], &["drain 2"]].concat(), "t-0 1 [1] 1");
+    assert_eq!(world.answers, [(WaiterId(7), Ok([].into()))]);
     let world = check_draining(&["drain 9"], "");
     assert_eq!(
         world.answers,

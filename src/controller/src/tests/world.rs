@@ -537,6 +537,25 @@ impl World {
         }
     }
 
+    /// What a leader does whose follower has caught up: the follower is in sync again.
+    pub(crate) fn rejoin(&mut self, tp: &TopicPartition, id: BrokerId) {
+        let Some((state, version)) = self.states.get_mut(tp) else {
+            return;
+        };
+        let assigned = self
+            .topics
+            .get(&tp.topic)
+            .and_then(|(node, _)| node.partitions.get(&tp.partition));
+        let is_replica = assigned.is_some_and(|assigned| assigned.replicas.contains(&id));
+        let leads = state
+            .leader
+            .is_some_and(|leader| self.brokers.contains_key(&leader));
+        if leads && is_replica && self.brokers.contains_key(&id) && !state.isr.contains(&id) {
+            state.isr.push(id);
+            *version += 1;
+        }
+    }
+
     fn store_topic(&mut self, name: &TopicName, node: TopicNode) -> StoreOutcome {
         let fault = self.faults.pop_front().unwrap_or(Fault::None);
         if fault == Fault::LostBefore {

@@ -37,6 +37,8 @@ struct State {
     running: HashMap<FetcherKey, Running>,
     /// Who fetches each partition.
     places: HashMap<TopicPartition, FetcherKey>,
+    /// Nobody is placed any more.
+    is_leaving: bool,
     is_stopped: bool,
 }
 
@@ -98,6 +100,7 @@ impl Fetchers {
         if state.is_stopped {
             return;
         }
+        let to = to.filter(|_| !state.is_leaving);
         let from = match to {
             Some(key) => state.places.insert(partition.clone(), key),
             None => state.places.remove(partition),
@@ -123,6 +126,11 @@ impl Fetchers {
                 running.inbox.told.notify_one();
             }
         }
+    }
+
+    /// Goes on with what is fetched, and begins nothing.
+    pub(crate) fn leave(&self) {
+        self.state.lock().is_leaving = true;
     }
 
     /// Ends all fetchers for good.
