@@ -77,6 +77,13 @@ impl ClusterSpec {
         self
     }
 
+    /// Brokers of these kinds, in the order of their ids.
+    #[must_use]
+    pub fn kinds(mut self, kinds: &[BrokerKind]) -> ClusterSpec {
+        self.kinds = kinds.to_vec();
+        self
+    }
+
     /// Every broker and ZooKeeper in a network namespace of its own, to be cut apart.
     #[must_use]
     pub fn in_namespaces(mut self) -> ClusterSpec {

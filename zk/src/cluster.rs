@@ -81,22 +81,29 @@ impl Zk {
         let at = path::PRODUCER_ID_BLOCK;
         let session = self.live()?;
         for _ in 0..CONTENTION_LIMIT {
-            let Some((data, stat)) = session.get(at, None).await? else {
-                session.ensure(at).await?;
-                continue;
-            };
+            let found = session.get(at, None).await?;
             let malformed = |reason: String| crate::MalformedZnode {
                 path: at.to_owned(),
                 reason,
             };
-            let previous = match data.is_empty() {
-                true => None,
-                false => Some(ProducerIdBlock::decode(&data).map_err(|e| malformed(e.0))?),
+            let previous = match &found {
+                Some((data, _)) if !data.is_empty() => {
+                    Some(ProducerIdBlock::decode(data).map_err(|e| malformed(e.0))?)
+                }
+                // Kafka creates the node without data.
+                Some(_) | None => None,
             };
             let block = ProducerIdBlock::after(previous, broker)
                 .ok_or_else(|| malformed("all producer ids are used up".to_owned()))?;
-            match session.set(at, &block.encode(), Some(stat.version)).await {
-                Ok(_) => return Ok(block),
+            let stored = match found {
+                None => session.create(at, &block.encode()).await,
+                Some((_, stat)) => {
+                    let stored = session.set(at, &block.encode(), Some(stat.version)).await;
+                    stored.map(|_| ())
+                }
+            };
+            match stored {
+                Ok(()) => return Ok(block),
                 // If it was stored after all, the block is skipped: ids are plenty, and taking it
                 // twice would be fatal.
                 Err(WriteError::Unknown { .. }) => {}

@@ -22,8 +22,10 @@ pub(crate) const LOG_DIR_EVENT_PREFIX: &str = "log_dir_event_";
 pub(crate) const PRODUCER_ID_BLOCK: &str = "/latest_producer_id_block";
 pub(crate) const FEATURE: &str = "/feature";
 
-/// The paths that every start of a broker creates (`ZkData.PersistentZkPaths`).
-pub(crate) const PERSISTENT: [&str; 14] = [
+/// The paths that every start of a broker creates (`ZkData.PersistentZkPaths`), but for
+/// `/latest_producer_id_block`: we can only create nodes with empty data, where Kafka's have none, and
+/// its controllers take that one for unreadable.
+pub(crate) const PERSISTENT: [&str; 13] = [
     CONSUMERS,
     BROKER_IDS,
     TOPICS,
@@ -31,7 +33,6 @@ pub(crate) const PERSISTENT: [&str; 14] = [
     DELETE_TOPICS,
     BROKER_SEQ_ID,
     ISR_CHANGES,
-    PRODUCER_ID_BLOCK,
     LOG_DIR_EVENTS,
     "/config/topics",
     "/config/clients",

@@ -1,0 +1,146 @@
+//! Apache's brokers and ours in one cluster, with either as controller, by the newest and by an old
+//! inter-broker protocol.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use ottla_tests::{BrokerKind, Client, ClusterSpec, Codec, TestCluster, records_for, topics_tool};
+
+/// Two of ours around one of Apache's.
+const KINDS: [BrokerKind; 3] = [BrokerKind::Ottla, BrokerKind::Apache, BrokerKind::Ottla];
+
+fn start(inter_broker_protocol: &str) -> TestCluster {
+    let spec = ClusterSpec::new(3)
+        .kinds(&KINDS)
+        .with("inter.broker.protocol.version", inter_broker_protocol)
+        .with("default.replication.factor", "3")
+        .with("num.partitions", "2")
+        .with("min.insync.replicas", "2")
+        .with("auto.leader.rebalance.enable", "false");
+    TestCluster::start(&spec)
+}
+
+/// Makes a broker the controller: for a while it is alone.
+fn seat(cluster: &mut TestCluster, id: i32) {
+    let others: Vec<i32> = cluster.ids().filter(|other| *other != id).collect();
+    for other in others {
+        cluster.stop(other);
+    }
+    assert_eq!(cluster.wait_for_controller_but(-1), id);
+    cluster.restart_all();
+    cluster.wait_for_members();
+    assert_eq!(cluster.controller(), Some(id));
+}
+
+/// Writes to all replicas of a topic, and reads through each broker.
+fn send_and_read(cluster: &TestCluster, topic: &str, before: usize) {
+    let records = records_for("alive", 10, 1);
+    Client::Franz.produce(&cluster.bootstrap(), topic, &records, Codec::None);
+    for id in cluster.up() {
+        let address = cluster.broker(id).address();
+        let read = Client::Kcat.consume(&address, topic, 0, before + 10);
+        assert_eq!(read.len(), before + 10, "through broker {id}");
+    }
+}
+
+/// Waits until no broker has a folder of the topic's replicas under its own name.
+fn wait_until_logs_are_gone(cluster: &TestCluster, topic: &str) {
+    let start = Instant::now();
+    for id in cluster.ids() {
+        let folder = cluster.broker(id).log_dir();
+        let left = || -> Vec<String> {
+            let entries = std::fs::read_dir(&folder).expect("the folder is there");
+            let names = entries.map(|entry| entry.expect("an entry").file_name());
+            let names = names.map(|name| name.to_string_lossy().into_owned());
+            names
+                .filter(|name| name.starts_with(&format!("{topic}-")) && !name.contains("-delete"))
+                .collect()
+        };
+        while !left().is_empty() {
+            let patience = Duration::from_secs(30);
+            assert!(start.elapsed() < patience, "broker {id} keeps {:?}", left());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+/// The life of a few topics.
+fn live(controller: i32, inter_broker_protocol: &str) {
+    let mut cluster = start(inter_broker_protocol);
+    seat(&mut cluster, controller);
+    // One that each leads a partition of, and one that comes into being because somebody who does
+    // not talk to the controller asks for it.
+    cluster.create_topic("wide", 3, 3, &[]);
+    let leaders: BTreeSet<i32> = (0..3).map(|p| cluster.leader("wide", p)).collect();
+    assert_eq!(leaders, cluster.ids().collect());
+    for (topic, id) in [("auto-0", 0), ("auto-1", 1), ("auto-2", 2)] {
+        let address = cluster.broker(id).address();
+        let records = records_for("first", 10, 1);
+        Client::Kcat.produce(&address, topic, &records, Codec::None);
+        cluster.wait_for_full_isr(topic);
+        assert_eq!(cluster.isr(topic, 1).len(), 3, "{topic}");
+        send_and_read(&cluster, topic, 10);
+    }
+    send_and_read(&cluster, "wide", 0);
+
+    // Growth by a tool that speaks to ours, deletion by one that speaks to Apache's.
+    let ask = |id: i32, arguments: &[&str]| {
+        let address = cluster.broker(id).address();
+        topics_tool(&[&["--bootstrap-server", &address], arguments].concat());
+    };
+    ask(0, &["--alter", "--topic", "auto-0", "--partitions", "5"]);
+    cluster.wait_for_full_isr("auto-0");
+    cluster.wait_for_view(
+        "5 partitions",
+        &[0, 1, 2],
+        Duration::from_secs(30),
+        |view| {
+            let topic = view.topics.get("auto-0");
+            topic.is_some_and(|topic| topic.partitions.len() == 5)
+        },
+    );
+    ask(1, &["--delete", "--topic", "auto-0"]);
+    cluster.wait_for_view("no auto-0", &[0, 1, 2], Duration::from_secs(30), |view| {
+        !view.topics.contains_key("auto-0")
+    });
+    wait_until_logs_are_gone(&cluster, "auto-0");
+    // The name can be used again at once.
+    cluster.create_topic("auto-0", 1, 3, &[]);
+    send_and_read(&cluster, "auto-0", 0);
+
+    // Each broker that is not the controller dies and returns, then the controller does.
+    let mut sent = 10;
+    let others = cluster.ids().filter(|id| *id != controller);
+    for id in others.chain([controller]) {
+        cluster.kill(id);
+        cluster.wait_until_unregistered(id);
+        cluster.wait_for_controller_but(id);
+        cluster.wait_for_leaders("wide");
+        send_and_read(&cluster, "wide", sent);
+        cluster.restart(id);
+        cluster.wait_for_members();
+        cluster.wait_for_full_isr("wide");
+        cluster.wait_for_full_isr("auto-2");
+        sent += 10;
+    }
+}
+
+#[test]
+fn apaches_controller() {
+    live(1, "3.9");
+}
+
+#[test]
+fn apaches_controller_of_2_0() {
+    live(1, "2.0");
+}
+
+#[test]
+fn our_controller() {
+    live(0, "3.9");
+}
+
+#[test]
+fn our_controller_of_2_0() {
+    live(0, "2.0");
+}
