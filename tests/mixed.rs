@@ -16,6 +16,8 @@ fn start(inter_broker_protocol: &str) -> TestCluster {
         .with("default.replication.factor", "3")
         .with("num.partitions", "2")
         .with("min.insync.replicas", "2")
+        // The records are older than a week.
+        .with("log.retention.ms", "-1")
         .with("auto.leader.rebalance.enable", "false");
     TestCluster::start(&spec)
 }
@@ -104,7 +106,8 @@ fn live(controller: i32, inter_broker_protocol: &str) {
         !view.topics.contains_key("auto-0")
     });
     wait_until_logs_are_gone(&cluster, "auto-0");
-    // The name can be used again at once.
+    // The name can be used again.
+    cluster.wait_for_no_children("/admin/delete_topics");
     cluster.create_topic("auto-0", 1, 3, &[]);
     send_and_read(&cluster, "auto-0", 0);
 
