@@ -66,6 +66,17 @@ fn brokers_that_are_cut_off_lose_nothing() {
 }
 
 #[test]
+fn a_disk_that_forgets_loses_nothing() {
+    let steps = [
+        Step::new(Fault::PowerLoss(Target::Leader(0)), 0),
+        Step::new(Fault::NewDisk(Target::Leader(1)), 0),
+        Step::new(Fault::PowerLoss(Target::Follower(2)), 0),
+        Step::new(Fault::KillWithWatchdog(Target::Controller), 500),
+    ];
+    check(&FaultRun::spec(), &steps);
+}
+
+#[test]
 fn two_faults_at_once_lose_nothing() {
     let steps = [
         Step::new(Fault::Kill(Target::Leader(0)), 500).with(Fault::Kill(Target::Leader(1))),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,8 +14,8 @@ use ottla_zk::testing::ZooKeeperServer;
 use tokio::runtime::Runtime;
 
 use crate::{
-    Broker, BrokerKind, BrokerOptions, Network, Place, Presence, children, wait_for_znode, znode,
-    zookeeper_at,
+    Broker, BrokerKind, BrokerOptions, Network, Place, Presence, children, run, wait_for_znode,
+    znode, zookeeper_at,
 };
 
 /// Bound of every wait for the cluster that gives none of its own: Apache's brokers on a busy
@@ -406,6 +407,17 @@ impl TestCluster {
     /// SIGKILL.
     pub fn kill(&mut self, id: i32) {
         self.broker_mut(id).kill();
+    }
+
+    /// SIGKILL to the broker and to whatever it has started, such as its watchdog.
+    pub fn kill_with_children(&mut self, id: i32) {
+        let pid = self.broker_mut(id).process().pid();
+        let children = run(Command::new("pgrep").args(["-P", &pid.to_string()]));
+        for child in String::from_utf8_lossy(&children.stdout).split_whitespace() {
+            // Gone already is as good.
+            run(Command::new("kill").args(["-KILL", child]));
+        }
+        self.kill(id);
     }
 
     /// SIGTERM, and waits for the end, which must be a success.

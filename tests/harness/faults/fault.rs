@@ -50,6 +50,13 @@ impl fmt::Display for Target {
 pub enum Fault {
     /// SIGKILL, and a start.
     Kill(Target),
+    /// SIGKILL to the broker and to its watchdog, and a start: the session times out.
+    KillWithWatchdog(Target),
+    /// Power is lost: SIGKILL, the ends of the logs are gone, and a start. All replicas have to be
+    /// in sync before, and the broker stays away until others lead.
+    PowerLoss(Target),
+    /// The disk is replaced: SIGKILL, all logs are gone, and a start. As with a power loss.
+    NewDisk(Target),
     /// SIGTERM, and a start.
     Stop(Target),
     /// SIGSTOP, and SIGCONT.
@@ -79,6 +86,11 @@ impl Fault {
         )
     }
 
+    /// Whether records are lost on one broker, so that the others must have them.
+    pub fn loses_data(self) -> bool {
+        matches!(self, Fault::PowerLoss(_) | Fault::NewDisk(_))
+    }
+
     /// Whether it meets ZooKeeper.
     pub fn is_of_zookeeper(self) -> bool {
         matches!(self, Fault::ZooKeeperDown | Fault::ZooKeeperFrozen)
@@ -91,7 +103,12 @@ impl Fault {
             Fault::ZooKeeperDown | Fault::ZooKeeperFrozen => 0,
             Fault::CutFromBrokers(_) | Fault::CutFromZooKeeper(_) | Fault::Unplug(_) => 1,
             Fault::Freeze(_) | Fault::Expire(_) => 2,
-            Fault::Kill(_) | Fault::Stop(_) | Fault::KillAll => 3,
+            Fault::Kill(_)
+            | Fault::KillWithWatchdog(_)
+            | Fault::PowerLoss(_)
+            | Fault::NewDisk(_)
+            | Fault::Stop(_)
+            | Fault::KillAll => 3,
         }
     }
 
@@ -99,6 +116,9 @@ impl Fault {
     pub fn target(self) -> Option<Target> {
         match self {
             Fault::Kill(target)
+            | Fault::KillWithWatchdog(target)
+            | Fault::PowerLoss(target)
+            | Fault::NewDisk(target)
             | Fault::Stop(target)
             | Fault::Freeze(target)
             | Fault::Expire(target)
@@ -114,6 +134,9 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let what = match self {
             Fault::Kill(_) => "kill -9",
+            Fault::KillWithWatchdog(_) => "kill -9 with its watchdog",
+            Fault::PowerLoss(_) => "cut the power of",
+            Fault::NewDisk(_) => "replace the disk of",
             Fault::Stop(_) => "stop",
             Fault::Freeze(_) => "freeze",
             Fault::Expire(_) => "expire session of",

@@ -1,6 +1,7 @@
 //! A cluster under load, faults, and the proof.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -9,10 +10,10 @@ use super::churn::Churn;
 use super::committer::Committer;
 use super::{Fault, Step};
 use crate::history::{
-    Answer, Event, Guarantee, History, Reader, Summary, Violation, Writer, WriterSpec,
+    Answer, Event, Guarantee, History, Reader, Source, Summary, Violation, Writer, WriterSpec,
     compare_replicas, read_replica, read_to_the_end, summary, verify,
 };
-use crate::{Client, ClusterSpec, Steady, TestCluster};
+use crate::{Client, ClusterSpec, Steady, TestCluster, children};
 
 /// How long the cluster may take to serve again when a fault is over: sessions have to expire,
 /// and the machine may be busy.
@@ -70,7 +71,7 @@ pub struct FaultRun {
     cluster: TestCluster,
     history: History,
     writers: Vec<Writer>,
-    reader: Option<Reader>,
+    readers: Vec<Reader>,
     /// Clients that we did not write, with the folder they print to.
     foreign: Vec<Steady>,
     _folder: TempDir,
@@ -129,7 +130,11 @@ impl FaultRun {
             Writer::start(cluster.client(), spec, &history)
         };
         let writers = (0..load.idempotent + load.repeating).map(writer).collect();
-        let reader = Reader::start(|| cluster.client(), 0, TOPIC, load.partitions, &history);
+        let reader = |number, source| {
+            let client = || cluster.client();
+            Reader::start(client, number, TOPIC, load.partitions, source, &history)
+        };
+        let readers = vec![reader(0, Source::Leader), reader(1, Source::Follower)];
         let committer = Committer::start(|| cluster.client_without_retries(), TOPIC, load.groups);
         let churn = load.churn.map(|seed| {
             let brokers = cluster.ids().count() as i32;
@@ -148,7 +153,7 @@ impl FaultRun {
             cluster,
             history,
             writers,
-            reader: Some(reader),
+            readers,
             foreign,
             _folder: folder,
             committer: Some(committer),
@@ -174,9 +179,15 @@ impl FaultRun {
     /// line that tells of it.
     pub fn apply(&mut self, step: &Step) -> String {
         let start = Instant::now();
+        if step.fault.loses_data() {
+            self.settle();
+        }
         let first = self.find(step.fault, None);
         self.begin(step.fault, first);
         let mut under_way = vec![(step.fault, first)];
+        if step.fault.loses_data() {
+            self.wait_until_not_in_sync(first);
+        }
         let also = step.also.filter(|also| agree(step.fault, *also));
         if let Some(also) = also {
             std::thread::sleep(step.hold / 2);
@@ -189,7 +200,7 @@ impl FaultRun {
         for (fault, id) in &under_way {
             self.end(*fault, *id);
         }
-        if step.settle {
+        if step.settle || step.fault.loses_data() {
             self.settle();
         }
         let told: Vec<String> = under_way
@@ -226,7 +237,8 @@ impl FaultRun {
     fn begin(&mut self, fault: Fault, id: i32) {
         let cluster = &mut self.cluster;
         match fault {
-            Fault::Kill(_) => cluster.kill(id),
+            Fault::Kill(_) | Fault::PowerLoss(_) | Fault::NewDisk(_) => cluster.kill(id),
+            Fault::KillWithWatchdog(_) => cluster.kill_with_children(id),
             Fault::Stop(_) => cluster.stop(id),
             Fault::Freeze(_) | Fault::Expire(_) => cluster.pause(id),
             Fault::KillAll => cluster.ids().for_each(|id| cluster.kill(id)),
@@ -247,7 +259,16 @@ impl FaultRun {
     fn end(&mut self, fault: Fault, id: i32) {
         let cluster = &mut self.cluster;
         match fault {
-            Fault::Kill(_) | Fault::Stop(_) => {
+            Fault::Kill(_)
+            | Fault::KillWithWatchdog(_)
+            | Fault::PowerLoss(_)
+            | Fault::NewDisk(_)
+            | Fault::Stop(_) => {
+                match fault {
+                    Fault::PowerLoss(_) => lose_the_ends(&cluster.broker(id).log_dir()),
+                    Fault::NewDisk(_) => lose_everything(&cluster.broker(id).log_dir()),
+                    _ => {}
+                }
                 self.history.add(Event::Restarted { broker: id });
                 cluster.restart(id);
             }
@@ -276,9 +297,30 @@ impl FaultRun {
         }
     }
 
+    /// Waits until a broker that died is in no ISR any more, so that it cannot lead.
+    fn wait_until_not_in_sync(&self, id: i32) {
+        let start = Instant::now();
+        for topic in [TOPIC, "__consumer_offsets"] {
+            let path = format!("/brokers/topics/{topic}/partitions");
+            for partition in children(self.cluster.zookeeper_connect(), &path) {
+                let partition = partition.parse().expect("partitions are numbers");
+                while self.cluster.isr(topic, partition).contains(&id) {
+                    assert!(
+                        start.elapsed() < RECOVERY,
+                        "{topic}-{partition} has {id} in sync, which died"
+                    );
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+            }
+        }
+    }
+
     /// Waits until all replicas are in sync and all partitions acknowledge.
     pub fn settle(&self) {
         self.cluster.wait_for_full_isr(TOPIC);
+        if self.load.groups > 0 {
+            self.cluster.wait_for_full_isr("__consumer_offsets");
+        }
         self.wait_for_acknowledgements("a fault");
     }
 
@@ -343,12 +385,12 @@ impl FaultRun {
         }
         self.cluster.wait_for_full_isr(TOPIC);
         let writers = std::mem::take(&mut self.writers);
-        let reader = self.reader.take();
+        let readers = std::mem::take(&mut self.readers);
         runtime.block_on(async {
             for writer in writers {
                 stuck.extend(writer.finish(RECOVERY).await.err());
             }
-            if let Some(reader) = reader {
+            for reader in readers {
                 reader.finish().await;
             }
         });
@@ -411,9 +453,40 @@ pub struct Proof {
     pub stuck: Vec<String>,
 }
 
+/// Cuts a part off the last segment of every log: what the operating system had not written yet.
+fn lose_the_ends(log_dir: &Path) {
+    for folder in partition_folders(log_dir) {
+        let files = std::fs::read_dir(&folder).unwrap_or_else(|e| panic!("{e}"));
+        let segments = files
+            .filter_map(|file| file.ok().map(|f| f.path()))
+            .filter(|path| path.extension().is_some_and(|e| e == "log"));
+        let Some(last) = segments.max() else { continue };
+        let file = std::fs::File::options().write(true).open(&last);
+        let file = file.unwrap_or_else(|e| panic!("{}: {e}", last.display()));
+        let size = file.metadata().map_or(0, |m| m.len());
+        // In the middle of a batch, with luck.
+        file.set_len(size - (size / 3).min(5001))
+            .unwrap_or_else(|e| panic!("{}: {e}", last.display()));
+    }
+}
+
+/// Removes all logs and checkpoints.
+fn lose_everything(log_dir: &Path) {
+    std::fs::remove_dir_all(log_dir).unwrap_or_else(|e| panic!("{}: {e}", log_dir.display()));
+}
+
+fn partition_folders(log_dir: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(log_dir).unwrap_or_else(|e| panic!("{e}"));
+    entries
+        .filter_map(|entry| entry.ok().map(|e| e.path()))
+        .filter(|path| path.is_dir())
+        .collect()
+}
+
 /// Whether two faults can last at the same time.
 fn agree(one: Fault, other: Fault) -> bool {
-    let all = one == Fault::KillAll || other == Fault::KillAll;
+    let all =
+        one == Fault::KillAll || other == Fault::KillAll || one.loses_data() || other.loses_data();
     !(all || one.is_of_zookeeper() && other.is_of_zookeeper())
 }
 

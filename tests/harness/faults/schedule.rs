@@ -82,8 +82,8 @@ impl Random {
             _ => Target::Broker(broker),
         };
         let kinds = match faults {
-            Faults::Processes => 17,
-            Faults::All => 26,
+            Faults::Processes => 20,
+            Faults::All => 29,
         };
         match self.below(kinds) {
             0..=5 => Fault::Kill(target),
@@ -93,8 +93,11 @@ impl Random {
             13 => Fault::KillAll,
             14 | 15 => Fault::ZooKeeperDown,
             16 => Fault::ZooKeeperFrozen,
-            17..=19 => Fault::CutFromBrokers(target),
-            20..=22 => Fault::CutFromZooKeeper(target),
+            17 => Fault::KillWithWatchdog(target),
+            18 => Fault::PowerLoss(target),
+            19 => Fault::NewDisk(target),
+            20..=22 => Fault::CutFromBrokers(target),
+            23..=25 => Fault::CutFromZooKeeper(target),
             _ => Fault::Unplug(target),
         }
     }

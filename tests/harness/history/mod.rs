@@ -17,7 +17,7 @@ mod writer;
 mod tests;
 
 pub use event::{Answer, Event, FinalLog, Guarantee, History, RecordId, Watermark};
-pub use reader::{Reader, read_to_the_end};
+pub use reader::{Reader, Source, read_to_the_end};
 pub use replica::{ReplicaLog, compare_replicas, read_replica};
 pub use verify::{Summary, summary, verify};
 pub use violation::Violation;

@@ -18,6 +18,16 @@ use super::{Event, FinalLog, History, RecordId, Watermark};
 /// The last version that names topics by name.
 const NEWEST: i16 = 12;
 
+/// Whom a reader asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The leader, as consumers do.
+    Leader,
+    /// A follower in sync (KIP-392). It may be behind, so that what it says of watermarks and of
+    /// positions beyond its log proves nothing; its records do.
+    Follower,
+}
+
 /// A reader at work: follows every partition from its start, each in a task of its own.
 pub struct Reader {
     stop: Arc<AtomicBool>,
@@ -31,12 +41,14 @@ impl Reader {
         number: u16,
         topic: &str,
         partitions: i32,
+        source: Source,
         history: &History,
     ) -> Reader {
         let stop = Arc::new(AtomicBool::new(false));
         let tasks = (0..partitions)
             .map(|partition| {
-                let follow = Follow::new(client(), number, topic, partition, history.clone());
+                let mut follow = Follow::new(client(), number, topic, partition, history.clone());
+                follow.source = source;
                 tokio::spawn(follow.run(Arc::clone(&stop)))
             })
             .collect();
@@ -107,6 +119,7 @@ struct Follow {
     topic: TopicName,
     partition: i32,
     position: i64,
+    source: Source,
     history: History,
     stale: bool,
 }
@@ -119,6 +132,7 @@ impl Follow {
             topic: TopicName::from(topic),
             partition,
             position: 0,
+            source: Source::Leader,
             history,
             stale: true,
         }
@@ -155,7 +169,15 @@ impl Follow {
         let (leader, epoch) = state
             .and_then(|state| Some((state.leader?, state.leader_epoch)))
             .ok_or("no leader")?;
-        let connection = self.client.broker(leader).await.map_err(text)?;
+        let asked = match self.source {
+            Source::Leader => leader,
+            Source::Follower => {
+                let mut followers = state.into_iter().flat_map(|state| &state.isr);
+                let follower = followers.find(|id| **id != leader);
+                *follower.ok_or("no follower")?
+            }
+        };
+        let connection = self.client.broker(asked).await.map_err(text)?;
         let version = connection
             .version_of::<FetchRequest>(NEWEST)
             .map_err(text)?;
@@ -170,6 +192,9 @@ impl Follow {
             .ok_or_else(|| format!("no partition in the answer: {}", response.error_code))?;
         match ErrorCode::from_code(data.error_code) {
             Some(ErrorCode::None) => {}
+            Some(ErrorCode::OffsetOutOfRange) if self.source == Source::Follower => {
+                return Err("out of the follower's range".to_owned());
+            }
             Some(ErrorCode::OffsetOutOfRange) => {
                 self.history.add(Event::OutOfRange {
                     reader: self.number,
@@ -180,13 +205,15 @@ impl Follow {
             }
             _ => return Err(format!("error {}", data.error_code)),
         }
-        self.history.add(Event::Watermark(Watermark {
-            reader: self.number,
-            partition: self.partition,
-            leader: leader.0,
-            epoch,
-            value: data.high_watermark,
-        }));
+        if self.source == Source::Leader {
+            self.history.add(Event::Watermark(Watermark {
+                reader: self.number,
+                partition: self.partition,
+                leader: leader.0,
+                epoch,
+                value: data.high_watermark,
+            }));
+        }
         if let Err(reason) = self.take(data.records.as_deref().unwrap_or_default()) {
             self.history.add(Event::Unreadable {
                 reader: self.number,
