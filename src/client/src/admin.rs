@@ -4,6 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use ottla_metadata::{BrokerId, TopicPartition};
+use ottla_protocol::messages::alter_replica_log_dirs_request::{
+    AlterReplicaLogDir, AlterReplicaLogDirTopic,
+};
 use ottla_protocol::messages::create_partitions_request::{
     CreatePartitionsAssignment, CreatePartitionsTopic,
 };
@@ -24,8 +27,8 @@ use ottla_protocol::messages::incremental_alter_configs_request::{
 };
 use ottla_protocol::messages::list_partition_reassignments_response::OngoingPartitionReassignment;
 use ottla_protocol::messages::{
-    CreatePartitionsRequest, CreateTopicsRequest, DeleteRecordsRequest, DeleteTopicsRequest,
-    DescribeConfigsRequest, DescribeLogDirsRequest, ElectLeadersRequest,
+    AlterReplicaLogDirsRequest, CreatePartitionsRequest, CreateTopicsRequest, DeleteRecordsRequest,
+    DeleteTopicsRequest, DescribeConfigsRequest, DescribeLogDirsRequest, ElectLeadersRequest,
     IncrementalAlterConfigsRequest, ListPartitionReassignmentsRequest,
 };
 use ottla_protocol::{ErrorCode, Request, StrBytes};
@@ -409,6 +412,42 @@ impl Admin {
                             ClientError::check(result.error_code, result.error_message.as_deref());
                         let tp = TopicPartition::new(topic.topic.as_str(), result.partition_id);
                         results.insert(tp, settle(outcome)?);
+                    }
+                }
+                Ok(results)
+            })
+            .await
+    }
+
+    /// Has a broker move replicas of its to other log directories (KIP-113); what became of each.
+    ///
+    /// # Errors
+    /// Whatever is in the way of the whole request.
+    pub async fn alter_log_dirs(
+        &self,
+        broker: BrokerId,
+        moves: &BTreeMap<TopicPartition, String>,
+    ) -> Result<BTreeMap<TopicPartition, Result<(), ClientError>>, ClientError> {
+        let dirs = moves.iter().map(|(tp, dir)| {
+            let name = StrBytes::from_string(tp.topic.to_string());
+            let topic = AlterReplicaLogDirTopic::default()
+                .with_name(name.into())
+                .with_partitions(vec![tp.partition]);
+            AlterReplicaLogDir::default()
+                .with_path(StrBytes::from_string(dir.clone()))
+                .with_topics(vec![topic])
+        });
+        let request = AlterReplicaLogDirsRequest::default().with_dirs(dirs.collect());
+        self.cluster
+            .retry(async || {
+                let broker = self.cluster.broker(broker).await?;
+                let response = broker.call(&request).await?;
+                let mut results = BTreeMap::new();
+                for topic in &response.results {
+                    for part in &topic.partitions {
+                        let tp =
+                            TopicPartition::new(topic.topic_name.as_str(), part.partition_index);
+                        results.insert(tp, ClientError::check(part.error_code, None));
                     }
                 }
                 Ok(results)

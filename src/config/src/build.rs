@@ -263,6 +263,8 @@ impl Reader<'_> {
                 .is_some_and(|class| class == RACK_AWARE_SELECTOR),
             leader_throttled_rate: layers.dynamic_number("leader.replication.throttled.rate"),
             follower_throttled_rate: layers.dynamic_number("follower.replication.throttled.rate"),
+            log_dirs_move_rate: layers
+                .dynamic_number("replica.alter.log.dirs.io.max.bytes.per.second"),
             quota_samples: self.number("replication.quota.window.num"),
             quota_sample: self.seconds("replication.quota.window.size.seconds"),
         }

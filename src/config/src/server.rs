@@ -221,6 +221,8 @@ pub struct ReplicationConfig {
     pub leader_throttled_rate: Option<u64>,
     /// `follower.replication.throttled.rate`, likewise.
     pub follower_throttled_rate: Option<u64>,
+    /// `replica.alter.log.dirs.io.max.bytes.per.second`, likewise.
+    pub log_dirs_move_rate: Option<u64>,
     /// `replication.quota.window.num`.
     pub quota_samples: usize,
     /// `replication.quota.window.size.seconds`.

@@ -122,6 +122,7 @@ impl ReplicaManager {
     pub fn new(options: Options) -> Arc<ReplicaManager> {
         // Those that had failed before show in the answers to the controller's first requests.
         let failed_dirs = watch::Sender::new(options.logs.failed_dirs());
+        let movers = Movers::limited_to(options.settings.move_rate);
         Arc::new_cyclic(|me| ReplicaManager {
             broker: options.broker,
             logs: options.logs,
@@ -132,7 +133,7 @@ impl ReplicaManager {
             settings: options.settings,
             registry: Registry::default(),
             fetchers: Fetchers::default(),
-            movers: Movers::default(),
+            movers,
             me: Weak::clone(me),
             isr_store: options.isr_store,
             runtime: Handle::current(),
@@ -301,6 +302,7 @@ impl ReplicaManager {
             .follower
             .lock()
             .set_limit(rates.follower_rate);
+        self.limit_moves(config.replication.log_dirs_move_rate);
         let fetchers = config.replication.fetchers.max(1);
         if self.fetcher_count.swap(fetchers, Ordering::Relaxed) != fetchers {
             for replica in self.registry.online() {

@@ -21,6 +21,8 @@ pub struct Settings {
     pub rack_aware: bool,
     /// Quotas of replication.
     pub throttles: ThrottleSettings,
+    /// `replica.alter.log.dirs.io.max.bytes.per.second`.
+    pub move_rate: Option<u64>,
     /// How followers fetch.
     pub following: FollowSettings,
 }
@@ -60,6 +62,7 @@ impl Settings {
             zstd: config.inter_broker_protocol >= MetadataVersion::V2_1_IV2,
             rack_aware: replication.rack_aware_selector,
             throttles: ThrottleSettings::of(config),
+            move_rate: replication.log_dirs_move_rate,
             following: FollowSettings {
                 version: config.inter_broker_protocol,
                 listener: config.listeners.inter_broker.clone(),
@@ -85,6 +88,7 @@ impl Default for Settings {
             zstd: true,
             rack_aware: false,
             throttles: ThrottleSettings::default(),
+            move_rate: None,
             following: FollowSettings::default(),
         }
     }

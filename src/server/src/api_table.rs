@@ -43,6 +43,7 @@ pub(crate) static SERVED: &[&Api] = &[
     &handlers::offset_for_leader_epoch::API,
     &handlers::describe_configs::API,
     &handlers::alter_configs::API,
+    &handlers::alter_replica_log_dirs::API,
     &handlers::describe_log_dirs::API,
     &handlers::create_partitions::API,
     &handlers::delete_groups::API,

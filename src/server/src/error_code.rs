@@ -13,7 +13,7 @@ use ottla_log::{AppendError, ReadError, StorageError};
 use ottla_protocol::ErrorCode;
 use ottla_records::InvalidRecords;
 use ottla_replication::{
-    DeleteRecordsError, FetchError, ListOffsetsError, PartitionError, ProduceError,
+    DeleteRecordsError, FetchError, ListOffsetsError, MoveRefused, PartitionError, ProduceError,
 };
 
 pub(crate) fn partition(error: PartitionError) -> ErrorCode {
@@ -116,6 +116,16 @@ pub(crate) fn delete_records(error: &DeleteRecordsError) -> ErrorCode {
         DeleteRecordsError::InternalTopic => ErrorCode::InvalidTopicException,
         DeleteRecordsError::TimedOut => ErrorCode::RequestTimedOut,
         DeleteRecordsError::Storage(error) => storage(error),
+    }
+}
+
+/// Why a replica is not moved to another log directory.
+pub(crate) fn move_refused(refused: MoveRefused) -> ErrorCode {
+    match refused {
+        MoveRefused::UnknownDir => ErrorCode::LogDirNotFound,
+        MoveRefused::NameTooLong => ErrorCode::InvalidTopicException,
+        MoveRefused::NoReplica => ErrorCode::ReplicaNotAvailable,
+        MoveRefused::Offline => ErrorCode::KafkaStorageError,
     }
 }
 

@@ -33,6 +33,13 @@ pub(crate) struct Movers {
 }
 
 impl Movers {
+    /// Nothing moves yet; what will may copy so many bytes per second.
+    pub(crate) fn limited_to(bytes_per_second: Option<u64>) -> Movers {
+        let movers = Movers::default();
+        movers.throttle.set_rate(bytes_per_second);
+        movers
+    }
+
     /// Ends all tasks; what they were at stays on disk.
     pub(crate) fn stop(&self) {
         for (_, task) in self.running.lock().drain() {

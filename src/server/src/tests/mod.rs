@@ -7,6 +7,7 @@ mod elections;
 mod fetch;
 mod groups;
 mod hostile;
+mod log_dirs;
 mod metadata;
 mod offsets;
 mod produce;
