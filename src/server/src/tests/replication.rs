@@ -23,6 +23,33 @@ struct Node {
     network: Option<Network>,
 }
 
+/// Opens a port for a broker.
+fn serve(broker: &TestBroker, id: i32) -> (Network, Arc<BrokerInfo>) {
+    let spec = ListenerSpec {
+        name: "PLAINTEXT".into(),
+        security_protocol: SecurityProtocol::Plaintext,
+        host: "127.0.0.1".to_owned(),
+        port: 0,
+        inter_broker: false,
+        max_connections: None,
+    };
+    let listeners = Listeners::bind(vec![spec], NetworkConfig::default()).unwrap();
+    let port = listeners.bound()[0].address.port();
+    let service = Arc::clone(&broker.server) as Arc<_>;
+    let info = BrokerInfo {
+        id: BrokerId(id),
+        epoch: 1,
+        endpoints: vec![Endpoint {
+            listener: "PLAINTEXT".to_owned(),
+            security_protocol: SecurityProtocol::Plaintext,
+            host: "127.0.0.1".to_owned(),
+            port,
+        }],
+        rack: Some(format!("rack{id}")),
+    };
+    (listeners.serve(service).unwrap(), Arc::new(info))
+}
+
 struct Trio {
     nodes: Vec<Node>,
 }
@@ -33,29 +60,9 @@ impl Trio {
         let mut infos = Vec::new();
         for id in 0..3 {
             let broker = Arc::new(TestBroker::numbered(id, settings));
-            let spec = ListenerSpec {
-                name: "PLAINTEXT".into(),
-                security_protocol: SecurityProtocol::Plaintext,
-                host: "127.0.0.1".to_owned(),
-                port: 0,
-                inter_broker: false,
-                max_connections: None,
-            };
-            let listeners = Listeners::bind(vec![spec], NetworkConfig::default()).unwrap();
-            let port = listeners.bound()[0].address.port();
-            let service = Arc::clone(&broker.server) as Arc<_>;
-            let network = Some(listeners.serve(service).unwrap());
-            infos.push(Arc::new(BrokerInfo {
-                id: BrokerId(id),
-                epoch: 1,
-                endpoints: vec![Endpoint {
-                    listener: "PLAINTEXT".to_owned(),
-                    security_protocol: SecurityProtocol::Plaintext,
-                    host: "127.0.0.1".to_owned(),
-                    port,
-                }],
-                rack: Some(format!("rack{id}")),
-            }));
+            let (network, info) = serve(&broker, id);
+            infos.push(info);
+            let network = Some(network);
             nodes.push(Node { broker, network });
         }
         for node in &nodes {
@@ -374,4 +381,75 @@ async fn throttled_replicas_catch_up_all_the_same() {
         assert_eq!(trio.log(0), trio.log(1), "{side}");
         trio.stop().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn followers_find_a_leader_that_has_moved() {
+    let mut trio = Trio::start(&[
+        ("replica.fetch.wait.max.ms", "50"),
+        ("replica.fetch.backoff.ms", "20"),
+    ]);
+    for id in 0..3 {
+        trio.assign(id, 0, 1, &[0, 1, 2]);
+    }
+    assert_eq!(
+        trio.produce(0, -1, records(Magic::V2, &["a"])).await,
+        (0, 0)
+    );
+    let network = trio.nodes[0].network.take().unwrap();
+    network.stop(Duration::from_millis(100)).await;
+    let (network, info) = serve(&trio.nodes[0].broker, 0);
+    trio.nodes[0].network = Some(network);
+    for node in &trio.nodes {
+        node.broker
+            .cluster
+            .change(|image| drop(image.brokers.insert(BrokerId(0), Arc::clone(&info))));
+    }
+    assert_eq!(
+        trio.produce(0, -1, records(Magic::V2, &["b"])).await,
+        (0, 1)
+    );
+    trio.settle(&[0, 1, 2], 2).await;
+    trio.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_follower_whose_directory_fails_leaves_the_others_alone() {
+    let trio = Trio::start(&[
+        ("replica.fetch.wait.max.ms", "50"),
+        // Broker 1 holds the watermark for so long, though it is not in sync.
+        ("replica.lag.time.max.ms", "200"),
+        ("log.segment.bytes", "100"),
+    ]);
+    for id in 0..3 {
+        trio.assign(id, 0, 1, &[0, 2]);
+    }
+    assert_eq!(
+        trio.produce(0, -1, records(Magic::V2, &["a"])).await,
+        (0, 0)
+    );
+    trio.settle(&[0, 1, 2], 1).await;
+    // The next append rolls a segment, which needs the directory.
+    let dir = trio.nodes[1].broker.dir.path();
+    std::fs::rename(dir.join("logs/t-0"), dir.join("gone")).unwrap();
+    let failed = trio
+        .manager(1)
+        .logs()
+        .get(&TopicPartition::new(TOPIC, 0))
+        .unwrap();
+    for offset in 1..4 {
+        let sent = trio.produce(0, 1, records(Magic::V2, &["b"])).await;
+        assert_eq!(sent, (0, offset));
+    }
+    trio.settle(&[0, 2], 4).await;
+    let offline = async {
+        while !failed.is_offline() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), offline)
+        .await
+        .unwrap();
+    assert_eq!(failed.log_end_offset(), 1);
+    trio.stop().await;
 }
