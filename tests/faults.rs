@@ -5,7 +5,7 @@
 
 use ottla_tests::ClusterSpec;
 use ottla_tests::faults::{Fault, FaultRun, Load, Step, Target};
-use ottla_tests::history::Violation;
+use ottla_tests::history::{Event, Violation};
 
 fn check(spec: &ClusterSpec, steps: &[Step]) {
     let mut run = FaultRun::start(spec, Load::default());
@@ -74,6 +74,23 @@ fn a_disk_that_forgets_loses_nothing() {
         Step::new(Fault::KillWithWatchdog(Target::Controller), 500),
     ];
     check(&FaultRun::spec(), &steps);
+}
+
+/// The broker leads something; it stops leading, and the others go on. With room again and a start it
+/// catches up.
+#[test]
+fn a_full_disk_loses_nothing() {
+    let spec = FaultRun::spec().small_disk_of(1);
+    let mut run = FaultRun::start(&spec, Load::default());
+    run.cluster().fill_disk();
+    run.wait_until_not_in_sync(1);
+    run.wait_for_acknowledgements("the disk got full");
+    run.cluster().empty_disk();
+    run.history().add(Event::Restarted { broker: 1 });
+    run.cluster().kill(1);
+    run.cluster().restart(1);
+    run.settle();
+    println!("{}", run.finish());
 }
 
 #[test]

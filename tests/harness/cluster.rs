@@ -1,7 +1,7 @@
 //! Several brokers over one ZooKeeper of their own, to be killed, frozen and restarted one by one.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,8 +14,8 @@ use ottla_zk::testing::ZooKeeperServer;
 use tokio::runtime::Runtime;
 
 use crate::{
-    Broker, BrokerKind, BrokerOptions, Network, Place, Presence, children, run, wait_for_znode,
-    znode, zookeeper_at,
+    Broker, BrokerKind, BrokerOptions, Network, Place, Presence, children, run, run_ok,
+    wait_for_znode, znode, zookeeper_at,
 };
 
 /// Bound of every wait for the cluster that gives none of its own: Apache's brokers on a busy
@@ -30,6 +30,7 @@ pub struct ClusterSpec {
     of_one: Vec<(i32, String, String)>,
     in_namespaces: bool,
     one_after_the_other: bool,
+    small_disk: Option<i32>,
 }
 
 impl ClusterSpec {
@@ -48,6 +49,7 @@ impl ClusterSpec {
             of_one: Vec::new(),
             in_namespaces: false,
             one_after_the_other: false,
+            small_disk: None,
         }
         .with("zookeeper.session.timeout.ms", "3000")
         .with("offsets.topic.replication.factor", &replicas)
@@ -99,6 +101,13 @@ impl ClusterSpec {
         self
     }
 
+    /// This broker's log directory is a small file system of its own, to be filled. Needs root.
+    #[must_use]
+    pub fn small_disk_of(mut self, id: i32) -> ClusterSpec {
+        self.small_disk = Some(id);
+        self
+    }
+
     fn options_of(&self, id: i32, zookeeper: &str) -> BrokerOptions {
         let kind = usize::try_from(id).ok().and_then(|at| self.kinds.get(at));
         let mut options = BrokerOptions::new(zookeeper);
@@ -115,12 +124,44 @@ impl ClusterSpec {
     }
 }
 
+/// A file system in memory over a log directory.
+struct SmallDisk {
+    at: PathBuf,
+}
+
+impl SmallDisk {
+    fn mount(at: &Path) -> SmallDisk {
+        std::fs::create_dir_all(at).expect("the temporary folder can be written");
+        let mut mount = Command::new("mount");
+        run_ok(
+            mount
+                .args(["-t", "tmpfs", "-o", "size=64m", "tmpfs"])
+                .arg(at),
+        );
+        SmallDisk {
+            at: at.to_path_buf(),
+        }
+    }
+
+    fn ballast(&self) -> PathBuf {
+        self.at.join("ballast")
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        // Lazily: a process may still be ending.
+        run(Command::new("umount").arg("-l").arg(&self.at));
+    }
+}
+
 /// A running cluster. Brokers are called by their ids, which count from 0.
 pub struct TestCluster {
     brokers: Vec<Broker>,
     zookeeper: ZooKeeperServer,
     connect: String,
     runtime: Arc<Runtime>,
+    small_disk: Option<SmallDisk>,
     /// Dropped last: processes run in it.
     network: Option<Network>,
 }
@@ -155,8 +196,12 @@ impl TestCluster {
             zookeeper,
             connect,
             runtime: Arc::new(runtime),
+            small_disk: None,
             network,
         };
+        if let Some(id) = spec.small_disk {
+            cluster.small_disk = Some(SmallDisk::mount(&cluster.broker(id).log_dir()));
+        }
         if spec.one_after_the_other {
             cluster
                 .ids()
@@ -496,6 +541,24 @@ impl TestCluster {
         (0..=self.brokers.len())
             .filter(|other| *other != own)
             .for_each(|other| network.mend(own, other));
+    }
+
+    fn small_disk(&self) -> &SmallDisk {
+        let disk = self.small_disk.as_ref();
+        disk.expect("the test asked for a small disk")
+    }
+
+    /// Fills the small disk to its last byte.
+    pub fn fill_disk(&self) {
+        let mut ballast =
+            std::fs::File::create(self.small_disk().ballast()).expect("there is room for a name");
+        let zeros = [0; 4096];
+        while std::io::Write::write_all(&mut ballast, &zeros).is_ok() {}
+    }
+
+    /// There is room on the small disk again.
+    pub fn empty_disk(&self) {
+        std::fs::remove_file(self.small_disk().ballast()).expect("the ballast can be removed");
     }
 
     /// Keeps the folders of all brokers when the test ends, and answers where they are.

@@ -11,7 +11,7 @@ use super::committer::Committer;
 use super::{Fault, Step};
 use crate::history::{
     Answer, Event, Guarantee, History, Reader, Source, Summary, Violation, Writer, WriterSpec,
-    compare_replicas, read_replica, read_to_the_end, summary, verify,
+    compare_replicas, failures, read_replica, read_to_the_end, summary, verify,
 };
 use crate::{Client, ClusterSpec, Steady, TestCluster, children};
 
@@ -297,8 +297,8 @@ impl FaultRun {
         }
     }
 
-    /// Waits until a broker that died is in no ISR any more, so that it cannot lead.
-    fn wait_until_not_in_sync(&self, id: i32) {
+    /// Waits until a broker that failed is in no ISR any more, so that it cannot lead.
+    pub fn wait_until_not_in_sync(&self, id: i32) {
         let start = Instant::now();
         for topic in [TOPIC, "__consumer_offsets"] {
             let path = format!("/brokers/topics/{topic}/partitions");
@@ -420,6 +420,9 @@ impl FaultRun {
         ids.iter().for_each(|id| self.cluster.kill(*id));
 
         let events = self.history.events();
+        for ((writer, why), count) in failures(&events) {
+            println!("writer {writer}: {count} failed: {why}");
+        }
         let mut violations = verify(&events, &last);
         for (partition, log) in &last {
             let holders = replicas.get(partition).into_iter().flatten();

@@ -19,6 +19,6 @@ mod tests;
 pub use event::{Answer, Event, FinalLog, Guarantee, History, RecordId, Watermark};
 pub use reader::{Reader, Source, read_to_the_end};
 pub use replica::{ReplicaLog, compare_replicas, read_replica};
-pub use verify::{Summary, summary, verify};
+pub use verify::{Summary, failures, summary, verify};
 pub use violation::Violation;
 pub use writer::{Writer, WriterSpec};

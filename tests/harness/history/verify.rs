@@ -359,6 +359,23 @@ impl fmt::Display for Summary {
     }
 }
 
+/// Why records failed, by writer, and how many for that reason.
+pub fn failures(events: &[(Duration, Event)]) -> BTreeMap<(u16, String), usize> {
+    let mut failures = BTreeMap::new();
+    for (_, event) in events {
+        if let Event::Answered {
+            record,
+            answer: Answer::Failed(why),
+            ..
+        } = event
+        {
+            let why = why.chars().take(160).collect();
+            *failures.entry((record.writer, why)).or_default() += 1;
+        }
+    }
+    failures
+}
+
 /// Counts.
 pub fn summary(events: &[(Duration, Event)]) -> Summary {
     let mut summary = Summary::default();
