@@ -147,15 +147,21 @@ fn leaves(version: &str) {
     let began = Instant::now();
     cluster.broker_mut(1).process().signal("TERM");
     while znode(cluster.zookeeper_connect(), "/brokers/ids/1").is_some() {
-        let (led, isr) = (cluster.leader("t", 0), cluster.isr("t", 0));
+        let state = cluster.state("t", 0);
+        let in_sync = state["isr"]
+            .as_array()
+            .is_some_and(|isr| isr.contains(&1.into()));
         // In one write: who does not lead any more is not in sync any more.
-        assert_eq!(led == 1, isr.contains(&1), "{led} {isr:?}");
+        assert_eq!(state["leader"] == 1, in_sync, "{state}");
         assert!(began.elapsed() < PATIENCE);
     }
     let gone = began.elapsed();
     assert_eq!(cluster.leader("t", 0), 2);
     assert_eq!(cluster.isr("t", 0), [2, 0]);
-    assert_eq!(cluster.isr("t", 1), [2, 0]);
+    // A follower may have been seen in sync once more before it stopped, which ends with it.
+    while cluster.isr("t", 1) != [2, 0] {
+        assert!(began.elapsed() < PATIENCE);
+    }
     cluster.stop(1);
     stop.send(()).expect("the writer writes");
     let slowest = runtime.block_on(writer).expect("the writer does not panic");
@@ -163,7 +169,7 @@ fn leaves(version: &str) {
         "{version}: gone after {gone:?}, stopped after {:?}, slowest record {slowest:?}",
         began.elapsed()
     );
-    assert!(slowest < Duration::from_secs(3), "{slowest:?}");
+    assert!(slowest < Duration::from_secs(2), "{slowest:?}");
     cluster.restart(1);
     cluster.wait_for_full_isr("t");
 
@@ -175,6 +181,24 @@ fn leaves(version: &str) {
         !plain(&partition.isr).contains(&0) && partition.leader.is_some()
     });
     send(&cluster, "t");
+}
+
+/// The controller leaves a dead follower out at once, under a new leader epoch, whatever the leader
+/// waits for.
+#[test]
+fn a_dead_follower_is_not_waited_for() {
+    let mut cluster = cluster("3.9");
+    cluster.create_topic_on("t", &[&[1, 0, 2]], &[("min.insync.replicas", "2")]);
+    send(&cluster, "t");
+    cluster.kill(2);
+    send(&cluster, "t");
+    let epoch = cluster.state("t", 0)["leader_epoch"]
+        .as_i64()
+        .expect("a number");
+    // By the controller, unless the leader was faster: it looks every second.
+    wait_for_state(&cluster, "t", 1, &[1, 0], epoch);
+    cluster.restart(2);
+    wait_for_state(&cluster, "t", 1, &[1, 0, 2], epoch);
 }
 
 #[test]
