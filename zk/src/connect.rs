@@ -88,9 +88,33 @@ impl ConnectString {
 
     /// What the crate is given: the servers again and again, and the chroot.
     fn for_crate(&self) -> String {
-        let rounds = MIN_ENTRIES.div_ceil(self.servers.split(',').count().max(1));
-        let servers = vec![self.servers.as_str(); rounds].join(",");
+        let servers: Vec<String> = self.servers.split(',').map(to_be_looked_up).collect();
+        let rounds = MIN_ENTRIES.div_ceil(servers.len().max(1));
+        let servers = vec![servers.join(","); rounds].join(",");
         format!("{servers}{}", self.chroot)
+    }
+}
+
+/// The same server, with an IPv4 address in a form that goes through the system's resolver: the old
+/// one with three numbers, of which the last has 16 bits.
+///
+/// The crate connects to a plain address within one poll, and when that fails at once (the network is
+/// unreachable) it never looks at the session's deadline: once that is over it tries again without a
+/// pause and without an end, and the thread does nothing else (seen in 0.11.2,
+/// `Connector::connect`). While a name is looked up it does look.
+fn to_be_looked_up(server: &str) -> String {
+    let (host, port) = match server.rsplit_once(':') {
+        Some((host, port)) => (host, Some(port)),
+        None => (server, None),
+    };
+    let Ok(address) = host.parse::<std::net::Ipv4Addr>() else {
+        return server.to_owned();
+    };
+    let [a, b, c, d] = address.octets();
+    let rest = u16::from_be_bytes([c, d]);
+    match port {
+        Some(port) => format!("{a}.{b}.{rest}:{port}"),
+        None => format!("{a}.{b}.{rest}"),
     }
 }
 
@@ -182,6 +206,14 @@ mod tests {
         check("a:1, b:2/kafka/one", "a:1,b:2", "/kafka/one");
         check("a:1/", "a:1", "");
         check("[::1]:2181/k/", "[::1]:2181", "/k");
+        for (server, looked_up) in [
+            ("127.0.0.1:2181", "127.0.1:2181"),
+            ("10.126.99.4", "10.126.25348"),
+            ("zookeeper:2181", "zookeeper:2181"),
+            ("[::1]:2181", "[::1]:2181"),
+        ] {
+            assert_eq!(to_be_looked_up(server), looked_up);
+        }
         for bad in ["", "a,,b", "/chroot", "a//b", "a/../b"] {
             assert!(ConnectString::parse(bad).is_err(), "{bad:?}");
         }

@@ -15,6 +15,8 @@ use crate::session_record::SessionFile;
 
 /// How long ZooKeeper may take while the lock is held; a successor waits longer than that.
 const REMOVE_BOUND: Duration = Duration::from_secs(2);
+/// How long the last attempt may go on when the session timeout is over.
+const GRACE: Duration = Duration::from_secs(20);
 /// After a failure that is not the connection's.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -72,6 +74,12 @@ fn stopped_cleanly(mut pipe: impl io::Read) -> bool {
 /// Removes what the broker has left in ZooKeeper, unless its successor is there to do it.
 fn clean_up(orders: &Orders) -> io::Result<()> {
     let until = Instant::now() + orders.session_timeout;
+    // Whatever hangs: nobody is left who would end this process.
+    let last_word = orders.session_timeout + GRACE;
+    std::thread::spawn(move || {
+        std::thread::sleep(last_word);
+        std::process::exit(1);
+    });
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
