@@ -15,6 +15,7 @@ mod convert;
 mod delete_records;
 mod error;
 mod fetch;
+mod fetch_peers;
 mod fetch_wait;
 mod fetcher;
 mod flush;

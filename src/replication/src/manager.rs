@@ -440,6 +440,14 @@ impl ReplicaManager {
 
     fn cut(&self, replica: &Replica, cut: Cut) {
         let log = replica.log();
+        let (Cut::To(end) | Cut::AllAndStartAt(end)) = cut;
+        if end < log.high_watermark() {
+            // Committed records go only after an election that was unclean.
+            tracing::warn!(
+                partition = %replica.partition, to = end, high_watermark = log.high_watermark(),
+                "truncating below the high watermark"
+            );
+        }
         let done = match cut {
             Cut::To(offset) => log.truncate_to(offset),
             Cut::AllAndStartAt(offset) => log.truncate_fully_and_start_at(offset),

@@ -5,7 +5,9 @@
 //! when it has nothing left to follow.
 
 mod answers;
+mod exchange;
 mod link;
+mod questions;
 mod requests;
 mod session;
 mod task;

@@ -6,53 +6,42 @@ use std::time::Duration;
 
 use ottla_metadata::{Millis, TopicId, TopicPartition};
 use ottla_partition::{EpochEnd, Follower, FollowerRequest, NextRequest};
-use ottla_protocol::layout::Guarded;
-use ottla_protocol::messages::{
-    FetchRequest, FetchResponse, ListOffsetsRequest, OffsetForLeaderEpochRequest,
-};
-use ottla_protocol::{ErrorCode, Request};
-use tokio::time::{Instant, sleep_until, timeout_at};
+use ottla_protocol::ErrorCode;
+use ottla_protocol::messages::FetchResponse;
+use tokio::time::Instant;
 
 use super::answers::Fetched;
+use super::exchange::Outcome;
 use super::link::{Link, LinkError};
-use super::requests::{self, Asker, EARLIEST, EpochQuestion, LATEST, OffsetQuestion};
+use super::requests::{self, Asker, EpochQuestion, OffsetQuestion};
 use super::session::{Plan, Session, Wanted};
 use super::versions::{SESSIONS, TOPIC_IDS, Versions};
 use super::{FetcherKey, Inbox};
 use crate::manager::ReplicaManager;
 use crate::replica::Replica;
-use crate::settings::FollowSettings;
 
 /// After so many bytes of one answer other tasks get their turn.
 const BYTES_PER_TURN: usize = 1 << 20;
 
 pub(super) struct Task {
-    manager: Weak<ReplicaManager>,
-    key: FetcherKey,
-    inbox: Arc<Inbox>,
-    members: HashMap<TopicPartition, Arc<Replica>>,
+    pub(super) manager: Weak<ReplicaManager>,
+    pub(super) key: FetcherKey,
+    pub(super) inbox: Arc<Inbox>,
+    pub(super) members: HashMap<TopicPartition, Arc<Replica>>,
     /// Partitions by topic id: answers of later versions name no topics.
-    names: HashMap<(TopicId, i32), TopicPartition>,
+    pub(super) names: HashMap<(TopicId, i32), TopicPartition>,
     /// Those whose brain has to be asked again what it wants.
-    changed: HashSet<TopicPartition>,
+    pub(super) changed: HashSet<TopicPartition>,
     /// Those that are to be asked again at an instant.
-    delayed: BTreeSet<(Millis, TopicPartition)>,
-    epochs: Vec<EpochQuestion>,
-    offsets: Vec<OffsetQuestion>,
-    session: Session,
-    link: Option<Link>,
+    pub(super) delayed: BTreeSet<(Millis, TopicPartition)>,
+    pub(super) epochs: Vec<EpochQuestion>,
+    pub(super) offsets: Vec<OffsetQuestion>,
+    pub(super) session: Session,
+    pub(super) link: Option<Link>,
     /// Before this instant an arrival does not cut a long poll short.
-    patient_until: Instant,
+    pub(super) patient_until: Instant,
     /// The leader refused the session twice in a row.
-    refusals: u32,
-}
-
-/// How a fetch ended.
-enum Outcome {
-    Answered(FetchResponse),
-    /// Given up for the sake of partitions that arrived meanwhile.
-    CutShort,
-    Failed(LinkError),
+    pub(super) refusals: u32,
 }
 
 impl Task {
@@ -237,78 +226,9 @@ impl Task {
         self.take_in(manager, version, response).await;
     }
 
-    /// Sends a fetch and waits for its answer, at most `replica.socket.timeout.ms`. Partitions that
-    /// arrive while the leader has nothing to say are not kept waiting for the end of the long
-    /// poll: that would be the time without a quorum after a failover.
-    async fn exchange_fetch(
-        &mut self,
-        manager: &ReplicaManager,
-        version: i16,
-        request: &FetchRequest,
-    ) -> Outcome {
-        let settings = &manager.settings.following;
-        let deadline = Instant::now() + settings.socket_timeout;
-        if let Err(error) = self.connect(manager, deadline).await {
-            return Outcome::Failed(error);
-        }
-        let Some(link) = &mut self.link else {
-            return Outcome::CutShort;
-        };
-        match timeout_at(deadline, link.send(version, request)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => return Outcome::Failed(error),
-            Err(_) => return Outcome::Failed(timed_out(settings)),
-        }
-        loop {
-            let arrivals = self.inbox.has_arrivals();
-            tokio::select! {
-                biased;
-                answer = link.receive::<FetchRequest>(version) => {
-                    return answer.map_or_else(Outcome::Failed, Outcome::Answered);
-                }
-                () = self.inbox.told.notified(), if !arrivals => {}
-                () = sleep_until(self.patient_until), if arrivals && !link.is_receiving() => {
-                    // A new session names all partitions: the more there are, the rarer.
-                    let cost = Duration::from_micros(20) * u32::try_from(self.session.len()).unwrap_or(u32::MAX);
-                    self.patient_until = Instant::now() + cost.max(Duration::from_millis(1));
-                    return Outcome::CutShort;
-                }
-                () = sleep_until(deadline) => return Outcome::Failed(timed_out(settings)),
-            }
-        }
-    }
-
-    async fn connect(
-        &mut self,
-        manager: &ReplicaManager,
-        deadline: Instant,
-    ) -> Result<(), LinkError> {
-        if self.link.is_some() {
-            return Ok(());
-        }
-        let settings = &manager.settings.following;
-        let (leader, number) = self.key;
-        let image = manager.image.load_full();
-        let endpoint = image
-            .brokers
-            .get(&leader)
-            .and_then(|broker| broker.endpoint(&settings.listener))
-            .ok_or_else(|| LinkError::NoAddress(settings.listener.clone()))?;
-        let client_id = format!("broker-{}-fetcher-{number}", manager.broker.0);
-        let open = Link::open(endpoint, settings.receive_buffer_bytes, &client_id);
-        let link = timeout_at(deadline, open)
-            .await
-            .map_err(|_| timed_out(settings))??;
-        tracing::info!(
-            leader = leader.0, host = %endpoint.host, port = endpoint.port, %client_id, "following"
-        );
-        self.link = Some(link);
-        Ok(())
-    }
-
     /// The leader could not be asked: everything waits for the back-off, unless a connection that
     /// had worked was closed, which is tried once more at once.
-    fn failed(&mut self, manager: &ReplicaManager, error: &LinkError) {
+    pub(super) fn failed(&mut self, manager: &ReplicaManager, error: &LinkError) {
         let worked = self.link.take().is_some_and(|link| link.has_answered);
         self.session.begin_anew();
         self.refusals = 0;
@@ -399,132 +319,9 @@ impl Task {
             blocking(move || manager.flush_fetched(unflushed)).await;
         }
     }
-
-    async fn ask_epochs(&mut self, manager: &Arc<ReplicaManager>, questions: Vec<EpochQuestion>) {
-        let version = Versions::of(manager.settings.following.version).epoch_end;
-        let asked: Vec<_> = questions
-            .iter()
-            .map(|question| (question.partition.clone(), question.leader_epoch))
-            .collect();
-        let request = requests::epoch_ends(questions, asker(manager));
-        let exchange = self.exchange::<OffsetForLeaderEpochRequest>(manager, version, &request);
-        let answers = match exchange.await {
-            Ok(response) => requests::epoch_end_answers(version, response),
-            Err(error) => return self.unanswered(manager, asked, &error),
-        };
-        let mut answers: HashMap<_, _> = answers
-            .into_iter()
-            .map(|(partition, code, end)| (partition, if code == 0 { Ok(end) } else { Err(code) }))
-            .collect();
-        let mut pairs = Vec::with_capacity(asked.len());
-        for (partition, leader_epoch) in asked {
-            let missing = Err(ErrorCode::UnknownTopicOrPartition.code());
-            let answer = answers.remove(&partition).unwrap_or(missing);
-            if let Some(replica) = self.members.get(&partition) {
-                pairs.push((Arc::clone(replica), leader_epoch, answer));
-            }
-            self.changed.insert(partition);
-        }
-        let manager = Arc::clone(manager);
-        blocking(move || {
-            for (replica, leader_epoch, answer) in pairs {
-                manager.epoch_end_answered(&replica, leader_epoch, answer);
-            }
-        })
-        .await;
-    }
-
-    async fn ask_offsets(&mut self, manager: &Arc<ReplicaManager>, questions: Vec<OffsetQuestion>) {
-        let version = Versions::of(manager.settings.following.version).list_offsets;
-        let asked: Vec<_> = questions
-            .iter()
-            .map(|question| (question.partition.clone(), question.leader_epoch))
-            .collect();
-        // The end first: a start that moves on meanwhile is still not beyond what is there.
-        let mut ends = Vec::with_capacity(2);
-        for timestamp in [LATEST, EARLIEST] {
-            let request = requests::offsets(&questions, timestamp, asker(manager));
-            let exchange = self.exchange::<ListOffsetsRequest>(manager, version, &request);
-            match exchange.await {
-                Ok(response) => {
-                    let answers = requests::offset_answers(response).into_iter();
-                    let answers: HashMap<_, _> = answers
-                        .map(|(tp, code, offset)| {
-                            (tp, if code == 0 { Ok(offset) } else { Err(code) })
-                        })
-                        .collect();
-                    ends.push(answers);
-                }
-                Err(error) => return self.unanswered(manager, asked, &error),
-            }
-        }
-        let mut pairs = Vec::with_capacity(asked.len());
-        for (partition, leader_epoch) in asked {
-            let missing = Err(ErrorCode::UnknownTopicOrPartition.code());
-            let mut found = ends
-                .iter()
-                .map(|answers| answers.get(&partition).copied().unwrap_or(missing));
-            let (end, start) = (
-                found.next().unwrap_or(missing),
-                found.next().unwrap_or(missing),
-            );
-            let answer = end.and_then(|end| start.map(|start| (start, end)));
-            if let Some(replica) = self.members.get(&partition) {
-                pairs.push((Arc::clone(replica), leader_epoch, answer));
-            }
-            self.changed.insert(partition);
-        }
-        let manager = Arc::clone(manager);
-        blocking(move || {
-            for (replica, leader_epoch, answer) in pairs {
-                manager.leader_offsets_answered(&replica, leader_epoch, answer);
-            }
-        })
-        .await;
-    }
-
-    fn unanswered(
-        &mut self,
-        manager: &ReplicaManager,
-        asked: Vec<(TopicPartition, i32)>,
-        error: &LinkError,
-    ) {
-        for (partition, leader_epoch) in asked {
-            if let Some(replica) = self.members.get(&partition) {
-                manager.leader_failed(replica, leader_epoch);
-            }
-            self.changed.insert(partition);
-        }
-        self.failed(manager, error);
-    }
-
-    async fn exchange<R>(
-        &mut self,
-        manager: &ReplicaManager,
-        version: i16,
-        request: &R,
-    ) -> Result<R::Response, LinkError>
-    where
-        R: Request + Guarded,
-        R::Response: Guarded,
-    {
-        let settings = &manager.settings.following;
-        let deadline = Instant::now() + settings.socket_timeout;
-        self.connect(manager, deadline).await?;
-        let Some(link) = &mut self.link else {
-            return Err(timed_out(settings));
-        };
-        let exchange = async {
-            link.send(version, request).await?;
-            link.receive::<R>(version).await
-        };
-        timeout_at(deadline, exchange)
-            .await
-            .map_err(|_| timed_out(settings))?
-    }
 }
 
-fn asker(manager: &ReplicaManager) -> Asker {
+pub(super) fn asker(manager: &ReplicaManager) -> Asker {
     let image = manager.image.load();
     let epoch = image.brokers.get(&manager.broker).map(|own| own.epoch);
     Asker {
@@ -533,12 +330,8 @@ fn asker(manager: &ReplicaManager) -> Asker {
     }
 }
 
-fn timed_out(settings: &FollowSettings) -> LinkError {
-    LinkError::TimedOut(settings.socket_timeout.as_millis())
-}
-
 /// Runs what may block where that does no harm.
-async fn blocking(work: impl FnOnce() + Send + 'static) {
+pub(super) async fn blocking(work: impl FnOnce() + Send + 'static) {
     if let Err(error) = tokio::task::spawn_blocking(work).await {
         tracing::error!(%error, "taking in a leader's answer");
     }
