@@ -53,6 +53,20 @@ fn zookeeper_that_is_away_costs_nothing() {
     check(&FaultRun::spec(), &steps);
 }
 
+/// A write whose answer is lost may have been done: a controller's, a leader's.
+#[test]
+fn answers_of_zookeeper_that_are_lost_cost_nothing() {
+    let steps = [
+        Step::new(Fault::LoseAnswers(Target::Controller), 500),
+        Step::new(Fault::LoseAnswers(Target::Controller), 1000)
+            .with(Fault::Kill(Target::Leader(0))),
+        Step::new(Fault::LoseAnswers(Target::Leader(1)), 2500),
+        Step::new(Fault::LoseAnswers(Target::Controller), 3500)
+            .with(Fault::Freeze(Target::Follower(0))),
+    ];
+    check(&FaultRun::spec().zookeeper_proxies(), &steps);
+}
+
 #[test]
 fn brokers_that_are_cut_off_lose_nothing() {
     let steps = [
@@ -61,6 +75,7 @@ fn brokers_that_are_cut_off_lose_nothing() {
         Step::new(Fault::Unplug(Target::Controller), 4500),
         Step::new(Fault::CutFromBrokers(Target::Controller), 1000).unsettled(),
         Step::new(Fault::Unplug(Target::Leader(2)), 500),
+        Step::new(Fault::Silence(Target::Leader(0)), 1500),
     ];
     check(&FaultRun::spec().in_namespaces(), &steps);
 }

@@ -26,7 +26,7 @@ fn soak() {
     let brokers = number("OTTLA_SOAK_BROKERS").unwrap_or(3);
     let spec = FaultRun::spec_of(brokers as usize);
     let spec = match faults {
-        Faults::Processes => spec,
+        Faults::Processes => spec.zookeeper_proxies(),
         Faults::All => spec.in_namespaces(),
     };
     let load = Load {

@@ -10,7 +10,7 @@ use ottla_client::{
     Admin, ClientError, Cluster, ClusterOptions, ClusterView, NewTopic, PartitionView, Topics,
 };
 use ottla_metadata::{BrokerId, TopicName};
-use ottla_zk::testing::ZooKeeperServer;
+use ottla_zk::testing::{Proxy, ZooKeeperServer};
 use tokio::runtime::Runtime;
 
 use crate::{
@@ -31,6 +31,7 @@ pub struct ClusterSpec {
     in_namespaces: bool,
     one_after_the_other: bool,
     small_disk: Option<i32>,
+    zookeeper_proxies: bool,
 }
 
 impl ClusterSpec {
@@ -50,6 +51,7 @@ impl ClusterSpec {
             in_namespaces: false,
             one_after_the_other: false,
             small_disk: None,
+            zookeeper_proxies: false,
         }
         .with("zookeeper.session.timeout.ms", "3000")
         .with("offsets.topic.replication.factor", &replicas)
@@ -108,6 +110,14 @@ impl ClusterSpec {
         self
     }
 
+    /// Every broker reaches ZooKeeper through a wire of its own that can lose answers. Not in
+    /// namespaces.
+    #[must_use]
+    pub fn zookeeper_proxies(mut self) -> ClusterSpec {
+        self.zookeeper_proxies = true;
+        self
+    }
+
     fn options_of(&self, id: i32, zookeeper: &str) -> BrokerOptions {
         let kind = usize::try_from(id).ok().and_then(|at| self.kinds.get(at));
         let mut options = BrokerOptions::new(zookeeper);
@@ -162,6 +172,7 @@ pub struct TestCluster {
     connect: String,
     runtime: Arc<Runtime>,
     small_disk: Option<SmallDisk>,
+    proxies: Vec<Proxy>,
     /// Dropped last: processes run in it.
     network: Option<Network>,
 }
@@ -191,12 +202,24 @@ impl TestCluster {
         for (at, options) in options.iter_mut().enumerate() {
             options.place = place(at);
         }
+        let mut proxies = Vec::new();
+        if spec.zookeeper_proxies {
+            let target = zookeeper.socket_address();
+            for options in &mut options {
+                let proxy = runtime.block_on(Proxy::start(target));
+                let proxy = proxy.expect("a loopback port can be bound");
+                let own = proxy.address().to_string();
+                options.zookeeper = connect.replace(&target.to_string(), &own);
+                proxies.push(proxy);
+            }
+        }
         let mut cluster = TestCluster {
             brokers: options.iter().map(Broker::prepare).collect(),
             zookeeper,
             connect,
             runtime: Arc::new(runtime),
             small_disk: None,
+            proxies,
             network,
         };
         if let Some(id) = spec.small_disk {
@@ -526,6 +549,30 @@ impl TestCluster {
     /// Cuts a broker off from ZooKeeper.
     pub fn cut_from_zookeeper(&self, id: i32) {
         self.network().cut(Self::host_of(id), self.brokers.len());
+    }
+
+    /// What a broker sends to the other brokers is lost; what they send arrives.
+    pub fn silence(&self, id: i32) {
+        for other in self.ids().filter(|other| *other != id) {
+            let network = self.network();
+            network.cut_one_way(Self::host_of(id), Self::host_of(other));
+        }
+    }
+
+    fn proxy(&self, id: i32) -> &Proxy {
+        let proxy = self.proxies.get(Self::host_of(id));
+        proxy.expect("the test asked for proxies")
+    }
+
+    /// What a broker asks of ZooKeeper is done, and the answers are lost.
+    pub fn lose_answers(&self, id: i32) {
+        self.proxy(id).mute();
+    }
+
+    /// Answers arrive again, on new connections.
+    pub fn lose_no_answers(&self, id: i32) {
+        self.proxy(id).cut();
+        self.proxy(id).mend();
     }
 
     /// Cuts a broker off from everybody, the test included.

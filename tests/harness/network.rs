@@ -95,22 +95,16 @@ impl Network {
 
     /// Nothing arrives between the two any more.
     pub fn cut(&self, one: usize, other: usize) {
-        for (from, to) in [(one, other), (other, one)] {
-            let (from, to) = (self.host(from), self.host(to));
-            ip(&[
-                "-n",
-                &from.namespace,
-                "neigh",
-                "replace",
-                &to.address,
-                "lladdr",
-                NOWHERE,
-                "dev",
-                "eth0",
-                "nud",
-                "permanent",
-            ]);
-        }
+        self.cut_one_way(one, other);
+        self.cut_one_way(other, one);
+    }
+
+    /// What `from` sends does not arrive at `to` any more.
+    pub fn cut_one_way(&self, from: usize, to: usize) {
+        let (from, to) = (self.host(from), self.host(to));
+        let mut entry = vec!["-n", &from.namespace, "neigh", "replace", &to.address];
+        entry.extend(["lladdr", NOWHERE, "dev", "eth0", "nud", "permanent"]);
+        ip(&entry);
     }
 
     /// Takes back a cut; nothing happens if there was none.

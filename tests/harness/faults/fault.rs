@@ -73,6 +73,10 @@ pub enum Fault {
     CutFromBrokers(Target),
     /// A broker does not reach ZooKeeper, but the other brokers and clients.
     CutFromZooKeeper(Target),
+    /// What a broker asks of ZooKeeper is done, and the answers are lost.
+    LoseAnswers(Target),
+    /// What a broker sends to the other brokers does not arrive; what they send does.
+    Silence(Target),
     /// A broker reaches nobody.
     Unplug(Target),
 }
@@ -82,7 +86,10 @@ impl Fault {
     pub fn needs_network(self) -> bool {
         matches!(
             self,
-            Fault::CutFromBrokers(_) | Fault::CutFromZooKeeper(_) | Fault::Unplug(_)
+            Fault::CutFromBrokers(_)
+                | Fault::CutFromZooKeeper(_)
+                | Fault::Silence(_)
+                | Fault::Unplug(_)
         )
     }
 
@@ -101,7 +108,11 @@ impl Fault {
     pub(super) fn ends(self) -> u8 {
         match self {
             Fault::ZooKeeperDown | Fault::ZooKeeperFrozen => 0,
-            Fault::CutFromBrokers(_) | Fault::CutFromZooKeeper(_) | Fault::Unplug(_) => 1,
+            Fault::CutFromBrokers(_)
+            | Fault::CutFromZooKeeper(_)
+            | Fault::LoseAnswers(_)
+            | Fault::Silence(_)
+            | Fault::Unplug(_) => 1,
             Fault::Freeze(_) | Fault::Expire(_) => 2,
             Fault::Kill(_)
             | Fault::KillWithWatchdog(_)
@@ -124,6 +135,8 @@ impl Fault {
             | Fault::Expire(target)
             | Fault::CutFromBrokers(target)
             | Fault::CutFromZooKeeper(target)
+            | Fault::LoseAnswers(target)
+            | Fault::Silence(target)
             | Fault::Unplug(target) => Some(target),
             Fault::KillAll | Fault::ZooKeeperDown | Fault::ZooKeeperFrozen => None,
         }
@@ -145,6 +158,8 @@ impl fmt::Display for Fault {
             Fault::ZooKeeperFrozen => "freeze ZooKeeper",
             Fault::CutFromBrokers(_) => "cut from brokers",
             Fault::CutFromZooKeeper(_) => "cut from ZooKeeper",
+            Fault::LoseAnswers(_) => "lose ZooKeeper's answers to",
+            Fault::Silence(_) => "silence",
             Fault::Unplug(_) => "unplug",
         };
         f.write_str(what)?;

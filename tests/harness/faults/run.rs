@@ -252,6 +252,8 @@ impl FaultRun {
             }
             Fault::CutFromBrokers(_) => cluster.cut_from_brokers(id),
             Fault::CutFromZooKeeper(_) => cluster.cut_from_zookeeper(id),
+            Fault::LoseAnswers(_) => cluster.lose_answers(id),
+            Fault::Silence(_) => cluster.silence(id),
             Fault::Unplug(_) => cluster.unplug(id),
         }
     }
@@ -291,7 +293,11 @@ impl FaultRun {
                 cluster.zookeeper().resume();
                 self.zookeeper_is_away = false;
             }
-            Fault::CutFromBrokers(_) | Fault::CutFromZooKeeper(_) | Fault::Unplug(_) => {
+            Fault::LoseAnswers(_) => cluster.lose_no_answers(id),
+            Fault::CutFromBrokers(_)
+            | Fault::CutFromZooKeeper(_)
+            | Fault::Silence(_)
+            | Fault::Unplug(_) => {
                 cluster.mend(id);
             }
         }

@@ -46,9 +46,9 @@ impl Step {
 /// Which faults are drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Faults {
-    /// Those of processes.
+    /// Those of processes and of the wires to ZooKeeper, which end in proxies.
     Processes,
-    /// Those of the network too.
+    /// Those of processes and of the network, which is one of namespaces.
     All,
 }
 
@@ -82,8 +82,8 @@ impl Random {
             _ => Target::Broker(broker),
         };
         let kinds = match faults {
-            Faults::Processes => 20,
-            Faults::All => 29,
+            Faults::Processes => 22,
+            Faults::All => 31,
         };
         match self.below(kinds) {
             0..=5 => Fault::Kill(target),
@@ -96,8 +96,12 @@ impl Random {
             17 => Fault::KillWithWatchdog(target),
             18 => Fault::PowerLoss(target),
             19 => Fault::NewDisk(target),
-            20..=22 => Fault::CutFromBrokers(target),
-            23..=25 => Fault::CutFromZooKeeper(target),
+            20 | 21 => match faults {
+                Faults::Processes => Fault::LoseAnswers(target),
+                Faults::All => Fault::Silence(target),
+            },
+            22..=24 => Fault::CutFromBrokers(target),
+            25..=27 => Fault::CutFromZooKeeper(target),
             _ => Fault::Unplug(target),
         }
     }
