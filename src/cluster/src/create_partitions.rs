@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ottla_controller::{Candidate, Start};
+use ottla_controller::{Candidate, PlacementError, Start};
 use ottla_metadata::BrokerId;
 use ottla_zk::znode::TopicZnode;
 use ottla_zk::{Conflict, Watch};
@@ -157,11 +157,15 @@ fn place(
         index,
         shift: index,
     };
-    ottla_controller::place(brokers, missing, first.len(), current, start).map_err(|_| {
-        CreatePartitionsError::InvalidReplicationFactor {
-            asked: i16::try_from(first.len()).unwrap_or(i16::MAX),
-            available: brokers.len(),
+    let placed = ottla_controller::place(brokers, missing, first.len(), current, start);
+    placed.map_err(|error| match error {
+        PlacementError::ReplicationFactor { brokers, .. } => {
+            CreatePartitionsError::InvalidReplicationFactor {
+                asked: i16::try_from(first.len()).unwrap_or(i16::MAX),
+                available: brokers,
+            }
         }
+        PlacementError::RacksMissing => CreatePartitionsError::RacksMissing(error),
     })
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use ottla_controller::Start;
+use ottla_controller::{PlacementError, Start};
 use ottla_metadata::{BrokerId, TopicId, TopicName, collides, validate_topic_name};
 use ottla_zk::znode::{ConfigEntity, EntityConfig, TopicZnode};
 use ottla_zk::{Conflict, Watch};
@@ -181,7 +181,10 @@ fn place(
         index: random.random_range(0..brokers.len()),
         shift: random.random_range(0..brokers.len()),
     };
-    ottla_controller::place(&brokers, count, factor, 0, start).map_err(|_| refused)
+    ottla_controller::place(&brokers, count, factor, 0, start).map_err(|error| match error {
+        PlacementError::ReplicationFactor { .. } => refused,
+        PlacementError::RacksMissing => CreateTopicError::RacksMissing(error),
+    })
 }
 
 /// Takes the caller's assignment.

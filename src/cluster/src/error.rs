@@ -93,6 +93,9 @@ pub enum CreateTopicError {
         /// Brokers that replicas can be placed on.
         available: usize,
     },
+    /// Some brokers have a rack and others none (`UNKNOWN_SERVER_ERROR`, as Kafka answers it).
+    #[error("{0}")]
+    RacksMissing(ottla_controller::PlacementError),
     /// A manual assignment is not a set of equally long, duplicate-free replica lists for
     /// partitions 0 to n-1 (`INVALID_REPLICA_ASSIGNMENT`).
     #[error("{0}")]
@@ -198,6 +201,9 @@ pub enum CreatePartitionsError {
         /// Brokers that replicas can be placed on.
         available: usize,
     },
+    /// Some brokers have a rack and others none (`UNKNOWN_SERVER_ERROR`, as Kafka answers it).
+    #[error("{0}")]
+    RacksMissing(ottla_controller::PlacementError),
     /// The manual assignment does not fit (`INVALID_REPLICA_ASSIGNMENT`).
     #[error("{0}")]
     InvalidAssignment(InvalidAssignment),

@@ -35,17 +35,19 @@ pub enum PlacementError {
         /// Brokers there are.
         brokers: usize,
     },
+    /// Some brokers have a rack and others none.
+    #[error("not all brokers have a rack, so replicas cannot be spread over racks")]
+    RacksMissing,
 }
 
 /// Places `count` partitions numbered from `first_partition`.
 ///
 /// Without racks, first replicas go round the brokers and the others follow at a growing distance.
 /// With a rack on every broker, brokers are taken rack by rack in turn, and no rack gets a second
-/// replica of a partition before every rack has one. If only some brokers have racks, racks are
-/// ignored (`RackAwareMode.Safe`).
+/// replica of a partition before every rack has one.
 ///
 /// # Errors
-/// If there are fewer brokers than replicas.
+/// If there are fewer brokers than replicas, or only some brokers have a rack.
 pub fn place(
     brokers: &[Candidate],
     count: i32,
@@ -58,6 +60,13 @@ pub fn place(
             replication_factor,
             brokers: brokers.len(),
         });
+    }
+    let with_rack = brokers
+        .iter()
+        .filter(|broker| broker.rack.is_some())
+        .count();
+    if with_rack != 0 && with_rack != brokers.len() {
+        return Err(PlacementError::RacksMissing);
     }
     let racks: Option<BTreeMap<BrokerId, &str>> = brokers
         .iter()
@@ -206,9 +215,50 @@ mod tests {
                 "0 3 1", "3 1 5", "1 5 4", "5 4 2", "4 2 0", "2 0 3", "0 4 2",
             ],
         );
-        // Racks on some brokers only are ignored.
-        check(&[Some("a"), Some("a"), None], 2, 2, 0, 1, &["1 0", "2 1"]);
         check(&[None], 2, 1, 5, 0, &["0", "0"]);
+    }
+
+    /// What `AdminUtils` of 3.9 answers to random questions: brokers with racks, number of partitions,
+    /// replication factor, start, first partition, and then the replicas.
+    #[test]
+    fn as_kafka_places_them() {
+        for line in [
+            "1:-,2:-,3:-,5:-,7:-, 4 5 0 1 1=2.3.5.7.1.;2=3.5.7.1.2.;3=5.7.1.2.3.;4=7.1.2.3.5.;",
+            "1:-,2:-,5:-,6:-,8:-,10:-,12:-, 1 2 1 4 4=10.1.;",
+            "2:r0,3:r0,6:r0,8:r0,10:r0,11:r0, 2 6 1 8 8=8.11.2.3.6.10.;9=10.2.3.6.8.11.;",
+            "1:r2,4:r2,7:r1,9:r0,12:r1,15:r1,17:r2, 3 6 3 4 4=9.4.15.17.7.1.;5=7.17.9.1.12.4.;6=1.9.7.12.4.15.;",
+            "1:r1,2:r1,4:r0,6:r1,8:r1,10:r1, 1 5 1 7 7=2.4.1.6.8.;",
+            "3:r2,4:r1,6:r0,7:r1,8:r1,9:r2,10:r2,13:r1, 3 5 3 0 0=7.10.6.4.3.;1=9.13.6.4.3.;2=8.6.3.7.9.;",
+            "3:r2,5:r2,8:r0,11:r0, 2 3 0 6 6=11.5.8.;7=5.8.3.;",
+            "3:r0,6:r0,9:r0,11:r0,13:r0, 2 5 2 7 7=13.9.11.3.6.;8=3.11.13.6.9.;",
+            "2:-,3:-,6:-,9:-, 6 2 3 2 2=3.6.;3=6.9.;4=9.3.;5=2.6.;6=3.9.;7=6.2.;",
+            "1:-,3:-,4:-,6:-,9:-,10:-,11:-, 3 2 0 4 4=9.10.;5=10.11.;6=11.1.;",
+            "1:r0,2:r0,5:r0,7:r0,8:r0,11:r0,13:r0, 4 3 6 9 9=2.5.7.;10=5.7.8.;11=7.8.11.;12=8.11.13.;",
+            "2:r0,5:r2,6:r1,9:r1, 5 2 1 9 9=5.9.;10=9.2.;11=2.6.;12=6.5.;13=5.9.;",
+        ] {
+            let words: Vec<&str> = line.split(' ').collect();
+            let number = |at: usize| words[at].parse::<i32>().unwrap();
+            let brokers: Vec<Candidate> = words[0]
+                .split_terminator(',')
+                .map(|broker| broker.split_once(':').unwrap())
+                .map(|(id, rack)| Candidate {
+                    id: BrokerId(id.parse().unwrap()),
+                    rack: (rack != "-").then(|| rack.to_owned()),
+                })
+                .collect();
+            let start = Start {
+                index: number(3) as usize,
+                shift: number(3) as usize,
+            };
+            let placed = place(&brokers, number(1), number(2) as usize, number(4), start).unwrap();
+            let mut shown = String::new();
+            for (partition, replicas) in placed {
+                shown += &format!("{partition}=");
+                replicas.iter().for_each(|id| shown += &format!("{id}."));
+                shown += ";";
+            }
+            assert_eq!(shown, words[5], "{line}");
+        }
     }
 
     #[test]
@@ -217,6 +267,10 @@ mod tests {
         assert!(place(&candidates(&[None]), 1, 2, 0, start).is_err());
         assert!(place(&[], 1, 1, 0, start).is_err());
         assert!(place(&candidates(&[None]), 1, 0, 0, start).is_err());
+        assert_eq!(
+            place(&candidates(&[Some("a"), None]), 1, 1, 0, start),
+            Err(PlacementError::RacksMissing)
+        );
     }
 
     proptest! {

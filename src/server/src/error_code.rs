@@ -151,6 +151,7 @@ pub(crate) fn create_topic(error: &CreateTopicError) -> ErrorCode {
         | CreateTopicError::CountsAndAssignment => ErrorCode::InvalidRequest,
         CreateTopicError::InvalidPartitions(_) => ErrorCode::InvalidPartitions,
         CreateTopicError::InvalidReplicationFactor { .. } => ErrorCode::InvalidReplicationFactor,
+        CreateTopicError::RacksMissing(_) => ErrorCode::UnknownServerError,
         CreateTopicError::InvalidAssignment(_) => ErrorCode::InvalidReplicaAssignment,
         CreateTopicError::NoLeaderInTime => ErrorCode::RequestTimedOut,
         CreateTopicError::Store(error) => store(error),
@@ -180,6 +181,7 @@ pub(crate) fn create_partitions(error: &CreatePartitionsError) -> ErrorCode {
         CreatePartitionsError::InvalidReplicationFactor { .. } => {
             ErrorCode::InvalidReplicationFactor
         }
+        CreatePartitionsError::RacksMissing(_) => ErrorCode::UnknownServerError,
         CreatePartitionsError::InvalidAssignment(_) => ErrorCode::InvalidReplicaAssignment,
         CreatePartitionsError::NoLeaderInTime => ErrorCode::RequestTimedOut,
         CreatePartitionsError::Store(error) => store(error),

@@ -29,6 +29,7 @@ pub(crate) fn create_topic(name: &str, error: &CreateTopicError) -> Option<Strin
         CreateTopicError::InvalidName(error) => invalid_topic_name(error),
         CreateTopicError::Reserved(_)
         | CreateTopicError::CountsAndAssignment
+        | CreateTopicError::RacksMissing(_)
         | CreateTopicError::InvalidAssignment(_)
         | CreateTopicError::Store(_) => error.to_string(),
     })
@@ -51,6 +52,7 @@ pub(crate) fn create_partitions(name: &str, error: &CreatePartitionsError) -> Op
         | CreatePartitionsError::Duplicate(_)
         | CreatePartitionsError::ReassignmentInProgress
         | CreatePartitionsError::InvalidReplicationFactor { .. }
+        | CreatePartitionsError::RacksMissing(_)
         | CreatePartitionsError::InvalidAssignment(_)
         | CreatePartitionsError::Store(_) => error.to_string(),
     })
