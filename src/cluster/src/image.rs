@@ -22,7 +22,7 @@ pub(crate) fn apply(
         .map(|broker| (broker.id, Arc::clone(broker)))
         .collect();
     let mut by_topic: BTreeMap<&TopicName, Vec<&PartitionUpdate>> = BTreeMap::new();
-    for update in &request.partitions {
+    for update in request.partitions.iter() {
         by_topic
             .entry(&update.partition.topic)
             .or_default()

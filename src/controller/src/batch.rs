@@ -2,6 +2,7 @@
 //! (`AbstractControllerBrokerRequestBatch`).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use ottla_metadata::{BrokerId, TopicId, TopicPartition};
 
@@ -85,37 +86,41 @@ impl Batch {
                 broker_epoch: context.brokers.get(&id)?.epoch,
             })
         };
-        let mut send = |id: BrokerId, make: &dyn Fn(Sender) -> Request| {
+        let mut send = |id: BrokerId, make: &mut dyn FnMut(Sender) -> Request| {
             if let Some(sender) = sender(id) {
                 actions.push(Action::Send(id, make(sender)));
             }
         };
 
         if !self.greet.is_empty() {
-            let all: Vec<_> = context
+            let all: Arc<[_]> = context
                 .partitions()
                 .filter_map(|(tp, _)| update(context, tp))
                 .collect();
             for id in &self.greet {
-                send(*id, &|sender| metadata(context, sender, all.clone(), true));
+                send(*id, &mut |sender| {
+                    metadata(context, sender, Arc::clone(&all), true)
+                });
             }
         }
         if self.brokers_changed {
             // Before LeaderAndIsr: a follower obeys only a leader that it knows to be alive.
             for id in context.brokers.keys().filter(|id| !self.greet.contains(id)) {
-                send(*id, &|sender| metadata(context, sender, Vec::new(), false));
+                send(*id, &mut |sender| {
+                    metadata(context, sender, Arc::new([]), false)
+                });
             }
         }
         for (id, partitions) in &self.leadership {
-            let partitions: Vec<_> = partitions
+            let mut partitions: Vec<_> = partitions
                 .iter()
                 .filter_map(|(tp, is_new)| leadership(context, tp, *is_new))
                 .collect();
             if !partitions.is_empty() {
-                send(*id, &|sender| {
+                send(*id, &mut |sender| {
                     Request::LeaderAndIsr(LeaderAndIsr {
                         sender,
-                        partitions: partitions.clone(),
+                        partitions: std::mem::take(&mut partitions),
                     })
                 });
             }
@@ -128,7 +133,7 @@ impl Batch {
                 topic_id,
                 image: None,
             });
-        let changes: Vec<_> = gone
+        let changes: Arc<[_]> = gone
             .chain(
                 self.updates
                     .into_iter()
@@ -139,21 +144,21 @@ impl Batch {
             let greeted = self.greet.contains(id);
             let known = greeted && changes.iter().all(|change| change.image.is_some());
             if !changes.is_empty() && !known {
-                send(*id, &|sender| {
-                    metadata(context, sender, changes.clone(), false)
+                send(*id, &mut |sender| {
+                    metadata(context, sender, Arc::clone(&changes), false)
                 });
             }
         }
         for (replicas, delete) in [(&self.stop, false), (&self.delete, true)] {
             for (id, partitions) in replicas {
-                let partitions: Vec<_> = partitions
+                let mut partitions: Vec<_> = partitions
                     .iter()
                     .map(|tp| stop(context, tp, delete))
                     .collect();
-                send(*id, &|sender| {
+                send(*id, &mut |sender| {
                     Request::StopReplica(StopReplica {
                         sender,
-                        partitions: partitions.clone(),
+                        partitions: std::mem::take(&mut partitions),
                     })
                 });
             }
@@ -164,7 +169,7 @@ impl Batch {
 fn metadata(
     context: &Context,
     sender: Sender,
-    partitions: Vec<PartitionUpdate>,
+    partitions: Arc<[PartitionUpdate]>,
     complete: bool,
 ) -> Request {
     Request::UpdateMetadata(UpdateMetadata {

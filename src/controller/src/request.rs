@@ -77,8 +77,8 @@ pub struct UpdateMetadata {
     pub sender: Sender,
     /// All live brokers; replaces what the receiver knew.
     pub brokers: Vec<Arc<BrokerInfo>>,
-    /// Changed partitions, merged into what the receiver knew.
-    pub partitions: Vec<PartitionUpdate>,
+    /// Changed partitions, merged into what the receiver knew; all receivers share the list.
+    pub partitions: Arc<[PartitionUpdate]>,
     /// Whether `partitions` is all there is, so that a receiver that can (ours, in-process) drops
     /// topics that are not named.
     pub complete: bool,

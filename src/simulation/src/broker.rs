@@ -282,7 +282,7 @@ impl Broker {
         if request.complete {
             self.image.partitions.clear();
         }
-        for update in request.partitions {
+        for update in request.partitions.iter().cloned() {
             match update.image {
                 Some(image) => {
                     let value = (update.topic_id, image);

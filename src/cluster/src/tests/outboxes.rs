@@ -191,7 +191,7 @@ async fn a_request_is_repeated_until_it_is_answered() {
     set.send(Request::UpdateMetadata(UpdateMetadata {
         sender: sender(1),
         brokers: vec![],
-        partitions: vec![],
+        partitions: Arc::new([]),
         complete: false,
     }));
     set.send(leadership("b", 1));

@@ -142,7 +142,7 @@ pub fn decode(message: &UpdateMetadataRequest, version: i16) -> UpdateMetadata {
             broker_epoch: message.broker_epoch,
         },
         brokers: brokers.map(|b| Arc::new(broker_info(b, version))).collect(),
-        partitions,
+        partitions: partitions.into(),
         complete: message._type == FULL,
     }
 }

@@ -600,7 +600,7 @@ impl World {
                 if request.complete {
                     broker.metadata.clear();
                 }
-                for update in request.partitions {
+                for update in request.partitions.iter().cloned() {
                     match &update.image {
                         Some(_) => broker.metadata.insert(update.partition.clone(), update),
                         None => broker.metadata.remove(&update.partition),

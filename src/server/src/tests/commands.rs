@@ -201,7 +201,7 @@ async fn clients_wait_for_the_first_word() {
     let word = UpdateMetadata {
         sender: sender(1),
         brokers: vec![],
-        partitions: vec![],
+        partitions: Arc::new([]),
         complete: false,
     };
     let response = broker.ask(8, &update_metadata::encode(&word, 8)).await;
