@@ -4,19 +4,22 @@
 use std::time::{Duration, Instant};
 
 use ottla_client::{Cluster, ClusterOptions, Producer, ProducerOptions, ProducerRecord};
-use ottla_tests::{ClusterSpec, TestCluster, plain, znode};
+use ottla_tests::{BrokerKind, ClusterSpec, TestCluster, plain, znode};
 
 const LAG: Duration = Duration::from_secs(2);
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Three brokers of an `inter.broker.protocol.version`; broker 0 is the controller.
-fn cluster(version: &str) -> TestCluster {
-    let spec = ClusterSpec::new(3)
+fn spec(version: &str) -> ClusterSpec {
+    ClusterSpec::new(3)
         .with("inter.broker.protocol.version", version)
         .with("replica.lag.time.max.ms", "2000")
         .with("zookeeper.session.timeout.ms", "20000")
-        .one_after_the_other();
-    TestCluster::start(&spec)
+        .one_after_the_other()
+}
+
+fn cluster(version: &str) -> TestCluster {
+    TestCluster::start(&spec(version))
 }
 
 /// Sends with acks=all, and again where that is of use.
@@ -86,8 +89,8 @@ fn wait_for_state(cluster: &TestCluster, topic: &str, leader: i32, isr: &[i32], 
 
 /// A follower freezes, falls behind and is left out; thawed it catches up and is taken back. The
 /// leader's doing: the leader epoch stays.
-fn shrinks_and_grows(version: &str) {
-    let mut cluster = cluster(version);
+fn shrinks_and_grows(spec: &ClusterSpec) {
+    let mut cluster = TestCluster::start(spec);
     cluster.create_topic_on("t", &[&[1, 0, 2]], &[("min.insync.replicas", "2")]);
     send(&cluster, "t");
     cluster.pause(2);
@@ -111,12 +114,18 @@ fn shrinks_and_grows(version: &str) {
 
 #[test]
 fn in_sync_replicas_shrink_and_grow_through_the_controller() {
-    shrinks_and_grows("3.9");
+    shrinks_and_grows(&spec("3.9"));
 }
 
 #[test]
 fn in_sync_replicas_shrink_and_grow_in_zookeeper() {
-    shrinks_and_grows("2.5");
+    shrinks_and_grows(&spec("2.5"));
+}
+
+#[test]
+fn in_sync_replicas_shrink_and_grow_through_apaches_controller() {
+    use BrokerKind::{Apache, Ottla};
+    shrinks_and_grows(&spec("3.9").kinds(&[Apache, Ottla, Ottla]));
 }
 
 /// A broker that is told to stop first hands over what it leads: it is out of sync before it is gone,
