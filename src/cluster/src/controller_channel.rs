@@ -50,6 +50,8 @@ pub(crate) struct ControllerChannel {
     shared: Arc<Shared>,
     options: ConnectionOptions,
     open: Mutex<Option<(BrokerId, Connection)>>,
+    /// What was in the way last, which is said once.
+    trouble: Mutex<String>,
 }
 
 impl ControllerChannel {
@@ -65,6 +67,7 @@ impl ControllerChannel {
             shared,
             options,
             open: Mutex::default(),
+            trouble: Mutex::default(),
         }
     }
 
@@ -105,15 +108,24 @@ impl ControllerChannel {
             () = self.replaced(controller) => None,
         };
         match exchanged {
-            Some(Ok(Some(answer))) => return Some(answer),
-            Some(Ok(None)) => tracing::debug!(%controller, "is not the controller"),
-            Some(Err(error)) => {
-                tracing::info!(%controller, error = chain(&error), "cannot ask the controller");
+            Some(Ok(Some(answer))) => {
+                self.trouble.lock().clear();
+                return Some(answer);
             }
-            None => tracing::info!(%controller, "the controller was replaced"),
+            Some(Ok(None)) => self.report(controller, "it is not the controller".to_owned()),
+            Some(Err(error)) => self.report(controller, chain(&error)),
+            None => self.report(controller, "it was replaced".to_owned()),
         }
         self.open.lock().take();
         None
+    }
+
+    fn report(&self, controller: BrokerId, trouble: String) {
+        let mut known = self.trouble.lock();
+        if *known != trouble {
+            tracing::info!(%controller, trouble, "cannot ask the controller; looking for it anew");
+            *known = trouble;
+        }
     }
 
     /// The open connection to that broker, or a new one.

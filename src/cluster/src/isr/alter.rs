@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ottla_metadata::TopicPartition;
+use ottla_protocol::ErrorCode;
 
 use super::alter_request::{AlterPartition, Verdict};
 use super::{IsrOutcome, IsrProposal, IsrQueue};
@@ -23,6 +24,8 @@ pub(super) struct Road {
     /// What is proposed and not settled. A younger proposal replaces an older one, whose
     /// leadership has then ended.
     pending: BTreeMap<TopicPartition, IsrProposal>,
+    /// Why the controller did not look at the last request, which is said once.
+    refusal: Option<ErrorCode>,
 }
 
 impl Road {
@@ -32,6 +35,7 @@ impl Road {
             shared,
             local,
             pending: BTreeMap::new(),
+            refusal: None,
         }
     }
 
@@ -55,11 +59,15 @@ impl Road {
         let verdicts = match self.channel.try_ask(&ask).await {
             Some(Ok(verdicts)) => verdicts,
             Some(Err(code)) => {
-                tracing::warn!(%code, "the controller did not look at changes of in-sync replicas");
+                if self.refusal.replace(code) != Some(code) {
+                    tracing::warn!(%code,
+                        "the controller does not look at changes of in-sync replicas; asking again");
+                }
                 return false;
             }
             None => return false,
         };
+        self.refusal = None;
         let mut all = true;
         for (partition, proposal) in sent {
             // One that is not spoken of is sent again.

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use ottla_controller::{
     AlterationAnswer, AlterationError, AlterationRefused, IsrAlteration, TopicKey,
 };
-use ottla_metadata::{BrokerId, LeaderEpoch, TopicId, TopicPartition};
+use ottla_metadata::{BrokerId, LeaderEpoch, TopicId, TopicName, TopicPartition};
 use ottla_protocol::messages::alter_partition_request::{BrokerState, PartitionData, TopicData};
 use ottla_protocol::messages::{AlterPartitionRequest, AlterPartitionResponse};
 use ottla_protocol::{ErrorCode, StrBytes, messages};
@@ -52,18 +52,12 @@ impl AlterPartition {
         self.shared.broker_epoch.load(Ordering::Acquire)
     }
 
-    /// The partition that an answer speaks of.
-    fn named(&self, topic: &TopicKey, partition: i32) -> Option<TopicPartition> {
-        let is_topic = |proposal: &&IsrProposal| match topic {
-            TopicKey::Name(name) => proposal.partition.topic == *name,
-            TopicKey::Id(id) => proposal.topic_id == *id,
-        };
-        let mut proposals = self.proposals.iter();
-        let found = proposals.find(is_topic)?;
-        Some(TopicPartition::new(
-            Arc::clone(&found.partition.topic),
-            partition,
-        ))
+    /// The names of the topics that an answer may name by id.
+    fn names(&self) -> BTreeMap<TopicId, TopicName> {
+        let proposals = self.proposals.iter();
+        proposals
+            .map(|proposal| (proposal.topic_id, Arc::clone(&proposal.partition.topic)))
+            .collect()
     }
 }
 
@@ -114,11 +108,15 @@ impl Ask for AlterPartition {
             ErrorCode::NotController => return None,
             code => return Some(Err(code)),
         }
+        let names = self.names();
         let mut verdicts = BTreeMap::new();
         for topic in response.topics {
-            let key = match version <= NEWEST_BY_NAME {
-                true => TopicKey::Name(topic.topic_name.as_str().into()),
-                false => TopicKey::Id(TopicId(*topic.topic_id.as_bytes())),
+            let name = match version <= NEWEST_BY_NAME {
+                true => Some(topic.topic_name.as_str().into()),
+                false => names.get(&TopicId(*topic.topic_id.as_bytes())).cloned(),
+            };
+            let Some(name) = name else {
+                continue;
             };
             for partition in topic.partitions {
                 let code = ErrorCode::from_code(partition.error_code);
@@ -131,9 +129,8 @@ impl Ask for AlterPartition {
                     },
                     code => verdict(code),
                 };
-                if let Some(at) = self.named(&key, partition.partition_index) {
-                    verdicts.insert(at, verdict);
-                }
+                let at = TopicPartition::new(Arc::clone(&name), partition.partition_index);
+                verdicts.insert(at, verdict);
             }
         }
         Some(Ok(verdicts))
@@ -159,8 +156,9 @@ impl Ask for AlterPartition {
         };
         let mut verdicts = BTreeMap::new();
         for answer in answers {
-            let at = self.named(&answer.topic, answer.partition);
-            if let Some(at) = at {
+            // As they were asked for: by name.
+            if let TopicKey::Name(name) = &answer.topic {
+                let at = TopicPartition::new(Arc::clone(name), answer.partition);
                 verdicts.insert(at, own_verdict(answer)?);
             }
         }
