@@ -3,7 +3,11 @@
 
 use std::time::{Duration, Instant};
 
-use ottla_client::{Cluster, ClusterOptions, Producer, ProducerOptions, ProducerRecord};
+use ottla_client::{
+    Cluster, ClusterOptions, Isolation, OffsetSpec, Producer, ProducerOptions, ProducerRecord,
+};
+use ottla_metadata::TopicPartition;
+use ottla_protocol::ErrorCode;
 use ottla_tests::{BrokerKind, ClusterSpec, TestCluster, plain, znode};
 
 const LAG: Duration = Duration::from_secs(2);
@@ -208,6 +212,60 @@ fn a_dead_follower_is_not_waited_for() {
     wait_for_state(&cluster, "t", 1, &[1, 0], epoch);
     cluster.restart(2);
     wait_for_state(&cluster, "t", 1, &[1, 0, 2], epoch);
+}
+
+/// What becomes of one record that is sent once: its offset or the broker's code.
+fn send_once(cluster: &TestCluster, topic: &str, acks: i16) -> Result<i64, ErrorCode> {
+    let bootstrap = cluster.bootstrap();
+    cluster.runtime().block_on(async {
+        let options = ProducerOptions {
+            acks,
+            retries: 0,
+            ..ProducerOptions::default()
+        };
+        let client = Cluster::new(ClusterOptions::new(&bootstrap).expect("good addresses"));
+        let producer = Producer::new(client, options);
+        let delivery = producer
+            .send(record(topic, 0))
+            .await
+            .expect("a known topic");
+        match delivery.await.expect("told") {
+            Ok(delivery) => Ok(delivery.offset),
+            Err(error) => Err(error.code().expect("an error of the broker")),
+        }
+    })
+}
+
+/// The high watermark as consumers see it.
+fn watermark(cluster: &TestCluster, topic: &str) -> i64 {
+    let tp = TopicPartition::new(topic, 0);
+    let wanted = [(tp.clone(), OffsetSpec::Latest)].into();
+    let client = cluster.client();
+    let asked = client.list_offsets(&wanted, Isolation::ReadUncommitted);
+    let answers = cluster.runtime().block_on(asked);
+    answers[&tp].as_ref().expect("an offset").offset
+}
+
+/// `min.insync.replicas`: acks=all is refused, others are taken, but nobody reads them before enough
+/// replicas have them (3.7).
+#[test]
+fn too_few_in_sync_replicas() {
+    let mut cluster = cluster("3.9");
+    cluster.create_topic_on("t", &[&[1, 2]], &[("min.insync.replicas", "2")]);
+    assert_eq!(send_once(&cluster, "t", -1), Ok(0));
+    cluster.kill(2);
+    while cluster.isr("t", 0) != [1] {}
+    cluster.wait_for_partitions("smaller ISR", "t", |partition| partition.isr.len() == 1);
+    assert_eq!(
+        send_once(&cluster, "t", -1),
+        Err(ErrorCode::NotEnoughReplicas)
+    );
+    assert_eq!(send_once(&cluster, "t", 1), Ok(1));
+    assert_eq!(watermark(&cluster, "t"), 1);
+    cluster.restart(2);
+    cluster.wait_for_full_isr("t");
+    assert_eq!(send_once(&cluster, "t", -1), Ok(2));
+    assert_eq!(watermark(&cluster, "t"), 3);
 }
 
 #[test]
