@@ -22,8 +22,8 @@ pub(super) enum Outcome {
 
 impl Task {
     /// Sends a fetch and waits for its answer, at most `replica.socket.timeout.ms`. Partitions that
-    /// arrive while the leader has nothing to say are not kept waiting for the end of the long
-    /// poll: that would be the time without a quorum after a failover.
+    /// arrive, or whose back-off ends, while the leader has nothing to say are not kept waiting for
+    /// the end of the long poll: that would be the time without a quorum after a failover.
     pub(super) async fn exchange_fetch(
         &mut self,
         manager: &ReplicaManager,
@@ -35,6 +35,10 @@ impl Task {
         if let Err(error) = self.connect(manager, deadline).await {
             return Outcome::Failed(error);
         }
+        let due = self.next_delayed().map(|at| {
+            let wait = at.saturating_sub(manager.now()).max(0).unsigned_abs();
+            Instant::now() + Duration::from_millis(wait)
+        });
         let Some(link) = &mut self.link else {
             return Outcome::CutShort;
         };
@@ -44,13 +48,15 @@ impl Task {
             Err(_) => return Outcome::Failed(timed_out(settings)),
         }
         loop {
-            let arrivals = self.inbox.has_arrivals();
+            let is_due = due.is_some_and(|due| due <= Instant::now());
+            let arrivals = is_due || self.inbox.has_arrivals();
             tokio::select! {
                 biased;
                 answer = link.receive::<FetchRequest>(version) => {
                     return answer.map_or_else(Outcome::Failed, Outcome::Answered);
                 }
                 () = self.inbox.told.notified(), if !arrivals => {}
+                () = sleep_until(due.unwrap_or(deadline)), if !arrivals && due.is_some() => {}
                 () = sleep_until(self.patient_until), if arrivals && !link.is_receiving() => {
                     // A new session names all partitions: the more there are, the rarer.
                     let cost = Duration::from_micros(20) * u32::try_from(self.session.len()).unwrap_or(u32::MAX);
@@ -83,9 +89,12 @@ impl Task {
         let link = timeout_at(deadline, open)
             .await
             .map_err(|_| timed_out(settings))??;
-        tracing::info!(
-            leader = leader.0, host = %endpoint.host, port = endpoint.port, %client_id, "following"
-        );
+        if !std::mem::replace(&mut self.is_following, true) {
+            tracing::info!(
+                leader = leader.0, host = %endpoint.host, port = endpoint.port, %client_id,
+                "following"
+            );
+        }
         self.link = Some(link);
         Ok(())
     }

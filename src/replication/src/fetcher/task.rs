@@ -1,6 +1,6 @@
 //! One fetcher: asks one leader, over one connection, for all partitions that it was given.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -33,11 +33,13 @@ pub(super) struct Task {
     /// Those whose brain has to be asked again what it wants.
     pub(super) changed: HashSet<TopicPartition>,
     /// Those that are to be asked again at an instant.
-    pub(super) delayed: BTreeSet<(Millis, TopicPartition)>,
+    pub(super) delayed: HashMap<TopicPartition, Millis>,
     pub(super) epochs: Vec<EpochQuestion>,
     pub(super) offsets: Vec<OffsetQuestion>,
     pub(super) session: Session,
     pub(super) link: Option<Link>,
+    /// Whether there was a connection since the last failure.
+    pub(super) is_following: bool,
     /// Before this instant an arrival does not cut a long poll short.
     pub(super) patient_until: Instant,
     /// The leader refused the session twice in a row.
@@ -53,11 +55,12 @@ impl Task {
             members: HashMap::new(),
             names: HashMap::new(),
             changed: HashSet::new(),
-            delayed: BTreeSet::new(),
+            delayed: HashMap::new(),
             epochs: Vec::new(),
             offsets: Vec::new(),
             session: Session::default(),
             link: None,
+            is_following: false,
             patient_until: Instant::now(),
             refusals: 0,
         }
@@ -79,7 +82,7 @@ impl Task {
             } else if let Some(plan) = self.next_fetch(&manager) {
                 self.fetch(&manager, plan).await;
             } else {
-                let wait = self.delayed.first().map(|(at, _)| at - manager.now());
+                let wait = self.next_delayed().map(|at| at - manager.now());
                 drop(manager);
                 self.sleep(wait).await;
             }
@@ -99,6 +102,11 @@ impl Task {
         }
     }
 
+    /// The next instant at which a partition's back-off is over.
+    pub(super) fn next_delayed(&self) -> Option<Millis> {
+        self.delayed.values().min().copied()
+    }
+
     fn take_news(&mut self) {
         for (partition, replica) in self.inbox.take() {
             let old = self.members.remove(&partition);
@@ -113,6 +121,7 @@ impl Task {
             }
             let Some(replica) = replica else {
                 self.changed.remove(&partition);
+                self.delayed.remove(&partition);
                 continue;
             };
             self.names
@@ -125,14 +134,11 @@ impl Task {
     /// Asks the brains of those that changed, or whose time has come, what they want.
     fn look(&mut self, manager: &ReplicaManager) {
         let now = manager.now();
-        while let Some((at, partition)) = self.delayed.pop_first() {
-            if at > now {
-                self.delayed.insert((at, partition));
-                break;
-            }
-            self.changed.insert(partition);
-        }
+        let due = self.delayed.iter().filter(|(_, at)| **at <= now);
+        self.changed
+            .extend(due.map(|(partition, _)| partition.clone()));
         for partition in std::mem::take(&mut self.changed) {
+            self.delayed.remove(&partition);
             let Some(replica) = self.members.get(&partition) else {
                 continue;
             };
@@ -174,7 +180,7 @@ impl Task {
                     });
                 }
                 NextRequest::At(at) => {
-                    self.delayed.insert((at, partition.clone()));
+                    self.delayed.insert(partition.clone(), at);
                 }
                 NextRequest::Nothing => {}
             }
@@ -230,6 +236,7 @@ impl Task {
     /// had worked was closed, which is tried once more at once.
     pub(super) fn failed(&mut self, manager: &ReplicaManager, error: &LinkError) {
         let worked = self.link.take().is_some_and(|link| link.has_answered);
+        self.is_following = false;
         self.session.begin_anew();
         self.refusals = 0;
         tracing::warn!(leader = self.key.0.0, %error, partitions = self.session.len(), "cannot fetch");
