@@ -3,7 +3,7 @@
 
 use ottla_metadata::BrokerId;
 
-use crate::error::{Conflict, WriteError, WriteResult, ZkError};
+use crate::error::{Conflict, WriteError, ZkError};
 use crate::node::{Versioned, stopped};
 use crate::path;
 use crate::watch::{Watch, WatchEvent};
@@ -124,25 +124,5 @@ impl Zk {
     pub async fn feature(&self, watch: Watch) -> Result<Option<Versioned<Feature>>, ZkError> {
         let event = (watch == Watch::Arm).then_some(WatchEvent::FeatureChanged);
         self.read(path::FEATURE, event).await
-    }
-
-    /// Creates `/feature`, or replaces it where its version is `expected`. Answers the new version.
-    ///
-    /// # Errors
-    /// The outcomes of a write.
-    pub async fn write_feature(
-        &self,
-        feature: &Feature,
-        expected: Option<i32>,
-    ) -> WriteResult<i32> {
-        let session = self.live_for_write()?;
-        let data = feature.encode();
-        match expected {
-            None => session.create(path::FEATURE, &data).await.map(|()| 0),
-            Some(version) => {
-                let stat = session.set(path::FEATURE, &data, Some(version)).await?;
-                Ok(stat.version)
-            }
-        }
     }
 }

@@ -14,7 +14,7 @@ use crate::notification::Sequence;
 use crate::path;
 use crate::session::Session;
 use crate::zk::Zk;
-use crate::znode::{ConfigEntity, PartitionState, Reassignment, TopicZnode, Znode};
+use crate::znode::{ConfigEntity, Feature, PartitionState, Reassignment, TopicZnode, Znode};
 
 /// A request stays well below the server's default `jute.maxbuffer` of 1 MiB, and small enough for
 /// others to get their turn in between.
@@ -68,6 +68,13 @@ pub enum FencedWrite {
     DeleteIsrChange(Sequence),
     /// Remove a notice about a log directory.
     DeleteLogDirEvent(Sequence),
+    /// Create `/feature`, or replace it.
+    Feature {
+        /// Its new content.
+        feature: Feature,
+        /// The version to replace; none to create it.
+        expected: Option<i32>,
+    },
     /// Give up `/controller`, so that another broker can be elected.
     Resign,
 }
@@ -356,6 +363,13 @@ fn operations(write: FencedWrite) -> Vec<(Op, bool)> {
             path::LOG_DIR_EVENTS,
             path::LOG_DIR_EVENT_PREFIX
         )),
+        FencedWrite::Feature { feature, expected } => {
+            let (path, data) = (path::FEATURE.to_owned(), feature.encode());
+            match expected {
+                None => vec![(Op::Create { path, data }, false)],
+                expected => set(path, data, expected),
+            }
+        }
         FencedWrite::Resign => delete(path::CONTROLLER.to_owned()),
     }
 }

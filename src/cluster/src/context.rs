@@ -10,7 +10,7 @@ use ottla_metadata::{
     BrokerId, BrokerInfo, TopicId, TopicName, TopicPartition, validate_topic_name,
 };
 use ottla_zk::znode::{Feature, FeatureStatus, FeatureVersion};
-use ottla_zk::{Watch, ZkError};
+use ottla_zk::{FencedWrite, Watch, ZkError};
 
 use crate::carry_out::Stop;
 use crate::convert::{self, chain, log_malformed};
@@ -28,7 +28,7 @@ impl Driver {
         };
         // Marks before topics: a topic that is seen marked is then seen to exist.
         let ((), (), brokers, deletions) = tokio::try_join!(
-            self.set_up_features(),
+            self.set_up_features(fence),
             clear_notifications,
             self.registered_brokers(),
             zk.topics_to_delete(Watch::Arm),
@@ -73,7 +73,7 @@ impl Driver {
 
     /// Says in `/feature` whether brokers may rely on finalized features
     /// (`maybeSetupFeatureVersioning`). There are none in a ZooKeeper cluster.
-    async fn set_up_features(&self) -> Result<(), ZkError> {
+    async fn set_up_features(&self, fence: Fence) -> Result<(), ZkError> {
         let version = self.shared.settings.version;
         let enabled = version >= MetadataVersion::V2_7_IV0;
         let wanted = |known: Option<&Feature>| Feature {
@@ -103,8 +103,15 @@ impl Driver {
         if known.is_some_and(|known| known.value == next) {
             return Ok(());
         }
-        if let Err(error) = self.shared.zk.write_feature(&next, expected).await {
-            tracing::warn!(error = chain(&error), "/feature was not written");
+        let write = FencedWrite::Feature {
+            feature: next,
+            expected,
+        };
+        let fence = convert::fence(fence);
+        for outcome in self.shared.zk.write_fenced(&fence, vec![write]).await {
+            if let Err(error) = outcome {
+                tracing::warn!(error = chain(&error), "/feature was not written");
+            }
         }
         Ok(())
     }

@@ -3,10 +3,8 @@
 use std::collections::BTreeSet;
 
 use ottla_metadata::BrokerId;
-use ottla_zk::znode::{
-    ConfigEntity, ConfigKind, EntityConfig, Feature, FeatureStatus, FeatureVersion, ProducerIdBlock,
-};
-use ottla_zk::{Conflict, Sequence, Watch, WatchEvent};
+use ottla_zk::znode::{ConfigEntity, ConfigKind, EntityConfig, ProducerIdBlock};
+use ottla_zk::{Sequence, Watch, WatchEvent};
 
 use crate::{ONE, PATIENCE, chroot, connect, fresh};
 
@@ -117,22 +115,4 @@ async fn configurations_are_written_read_and_announced() {
     zk.delete_config(&topic).await.unwrap();
     zk.delete_config(&topic).await.unwrap();
     assert_eq!(zk.config(&topic).await.unwrap(), None);
-}
-
-#[tokio::test]
-async fn features_are_written_conditionally() {
-    let zk = fresh().await;
-    let feature = Feature {
-        version: FeatureVersion::V2,
-        status: FeatureStatus::Enabled,
-        features: Default::default(),
-    };
-    assert_eq!(zk.write_feature(&feature, None).await.unwrap(), 0);
-    let error = zk.write_feature(&feature, None).await.unwrap_err();
-    assert_eq!(error.conflict(), Some(Conflict::Exists));
-    assert_eq!(zk.write_feature(&feature, Some(0)).await.unwrap(), 1);
-    let error = zk.write_feature(&feature, Some(0)).await.unwrap_err();
-    assert_eq!(error.conflict(), Some(Conflict::BadVersion));
-    let found = zk.feature(Watch::No).await.unwrap().unwrap();
-    assert_eq!((found.value, found.stat.version), (feature, 1));
 }

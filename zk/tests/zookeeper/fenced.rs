@@ -1,7 +1,10 @@
 //! The controller's writes.
 
 use ottla_metadata::{BrokerId, TopicId, TopicName, TopicPartition};
-use ottla_zk::znode::{ConfigEntity, EntityConfig, IsrChange, PartitionState, TopicZnode};
+use ottla_zk::znode::{
+    ConfigEntity, EntityConfig, Feature, FeatureStatus, FeatureVersion, IsrChange, PartitionState,
+    TopicZnode,
+};
 use ottla_zk::{Conflict, ControllerFence, Election, FencedWrite, Watch, Zk};
 
 use crate::{ONE, TWO, connect, fresh};
@@ -239,6 +242,34 @@ async fn topics_are_updated_with_and_without_an_expected_version() {
         .map(|(_, node)| node.unwrap().map(|node| node.value.partitions.len()))
         .collect();
     assert_eq!(partitions, [None, Some(4)]);
+}
+
+#[tokio::test]
+async fn features_are_written_conditionally_and_by_the_controller_alone() {
+    let zk = fresh().await;
+    let first = fence(&zk).await;
+    let feature = Feature {
+        version: FeatureVersion::V2,
+        status: FeatureStatus::Enabled,
+        features: Default::default(),
+    };
+    let set = |expected| {
+        vec![FencedWrite::Feature {
+            feature: feature.clone(),
+            expected,
+        }]
+    };
+    assert_eq!(write(&zk, &first, set(None)).await, [Ok(0)]);
+    assert_eq!(write(&zk, &first, set(None)).await, [Err(Conflict::Exists)]);
+    assert_eq!(write(&zk, &first, set(Some(0))).await, [Ok(1)]);
+    let stale = write(&zk, &first, set(Some(0))).await;
+    assert_eq!(stale, [Err(Conflict::BadVersion)]);
+    write(&zk, &first, vec![FencedWrite::Resign]).await;
+    fence(&zk).await;
+    let deposed = write(&zk, &first, set(Some(1))).await;
+    assert_eq!(deposed, [Err(Conflict::ControllerMoved)]);
+    let found = zk.feature(Watch::No).await.unwrap().unwrap();
+    assert_eq!((found.value, found.stat.version), (feature, 1));
 }
 
 #[tokio::test]
