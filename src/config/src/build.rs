@@ -265,6 +265,13 @@ impl Reader<'_> {
             follower_throttled_rate: layers.dynamic_number("follower.replication.throttled.rate"),
             log_dirs_move_rate: layers
                 .dynamic_number("replica.alter.log.dirs.io.max.bytes.per.second"),
+            log_dirs_moves_at_once: self
+                .0
+                .whole("num.replica.alter.log.dirs.threads")
+                .and_then(|threads| usize::try_from(threads).ok()),
+            log_dirs_quota_samples: self.number("alter.log.dirs.replication.quota.window.num"),
+            log_dirs_quota_sample: self
+                .seconds("alter.log.dirs.replication.quota.window.size.seconds"),
             quota_samples: self.number("replication.quota.window.num"),
             quota_sample: self.seconds("replication.quota.window.size.seconds"),
         }

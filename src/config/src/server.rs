@@ -223,6 +223,12 @@ pub struct ReplicationConfig {
     pub follower_throttled_rate: Option<u64>,
     /// `replica.alter.log.dirs.io.max.bytes.per.second`, likewise.
     pub log_dirs_move_rate: Option<u64>,
+    /// `num.replica.alter.log.dirs.threads`; one per log directory if it is not set.
+    pub log_dirs_moves_at_once: Option<usize>,
+    /// `alter.log.dirs.replication.quota.window.num`.
+    pub log_dirs_quota_samples: usize,
+    /// `alter.log.dirs.replication.quota.window.size.seconds`.
+    pub log_dirs_quota_sample: Duration,
     /// `replication.quota.window.num`.
     pub quota_samples: usize,
     /// `replication.quota.window.size.seconds`.

@@ -84,6 +84,11 @@ impl LogDirs {
         self.live().map(|disk| disk.root()).collect()
     }
 
+    /// How many directories there are, failed ones included.
+    pub fn count(&self) -> usize {
+        self.disks.len()
+    }
+
     /// What `meta.properties` in the directories say.
     ///
     /// # Errors

@@ -8,6 +8,7 @@
 //! |---|---|
 //! | who may use a directory | `dirs`, `dir_lock`, `meta_properties` |
 //! | how all logs are loaded, kept and stopped | `manager` |
+//! | how a replica moves to another directory | `manager/future` |
 //! | the life of an append | `log/append`, `log/roll`, `producers`, `log/flush` |
 //! | the life of a read | `log/read`, `log/tail`, `segment`, `scan` |
 //! | what a crash leaves, and what becomes of it | `log/load`, `log/recover`; tested by `tests/crash` |
@@ -20,7 +21,9 @@
 //! - Indexes, epochs and snapshots may be behind the batches at any time. Recovery builds them anew
 //!   from the segment that holds the recovery point on, so they are synced only before the recovery
 //!   point passes them.
-//! - A failed operation takes its log directory offline for good; a sync is never repeated.
+//! - A failed operation takes its log directory offline for good; a sync is never repeated. Only a
+//!   shortage of descriptors or memory fails the operation alone ([`StorageError::Exhausted`]).
+//! - A descriptor with unsynced batches behind it is not closed before a sync.
 //! - An idle partition costs about 3 KiB, no descriptor, no mapping and no thread.
 //! - Readers never wait for the disk write of an append.
 

@@ -6,6 +6,9 @@
 //! is not there yet) comes back as [`Completion::Pending`]. Nobody polls: whoever waits is woken
 //! by the step that makes the wait pointless.
 //!
+//! A replica that moves to another log directory (`relocation`) gets another log while it is in use;
+//! everybody asks for it anew, and whoever holds the leadership's lock sees no exchange.
+//!
 //! A partition's state is behind one short lock that is never held across an await or a disk
 //! access of the hot path; `replica.rs` says which lock covers what.
 
@@ -45,7 +48,7 @@ pub use fetch::{
 pub use manager::{IsrProposal, IsrStore, Options, ReplicaManager, StoredFormat, TopicConfigs};
 pub use offsets::{EpochEnd, OffsetAnswer, OffsetQuery, OffsetTarget};
 pub use produce::{Produce, ProduceOptions, ProduceResults, Produced, RequiredAcks};
-pub use settings::{FollowSettings, Settings};
+pub use settings::{FollowSettings, MoveSettings, Settings};
 pub use throttle::ThrottleSettings;
 
 pub use ottla_partition::{Leadership, Replicas, StoreOutcome};

@@ -122,7 +122,7 @@ impl ReplicaManager {
     pub fn new(options: Options) -> Arc<ReplicaManager> {
         // Those that had failed before show in the answers to the controller's first requests.
         let failed_dirs = watch::Sender::new(options.logs.failed_dirs());
-        let movers = Movers::limited_to(options.settings.move_rate);
+        let movers = Movers::new(options.settings.moves, options.logs.dirs().count());
         Arc::new_cyclic(|me| ReplicaManager {
             broker: options.broker,
             logs: options.logs,

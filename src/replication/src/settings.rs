@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use ottla_config::{MetadataVersion, ServerConfig};
+use ottla_metadata::Millis;
 use ottla_partition::Truncation;
 
+use crate::convert::millis;
 use crate::throttle::ThrottleSettings;
 
 /// What all replicas go by.
@@ -21,10 +23,47 @@ pub struct Settings {
     pub rack_aware: bool,
     /// Quotas of replication.
     pub throttles: ThrottleSettings,
-    /// `replica.alter.log.dirs.io.max.bytes.per.second`.
-    pub move_rate: Option<u64>,
+    /// How replicas move between log directories.
+    pub moves: MoveSettings,
     /// How followers fetch.
     pub following: FollowSettings,
+}
+
+/// How replicas move between log directories.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MoveSettings {
+    /// `replica.alter.log.dirs.io.max.bytes.per.second`.
+    pub rate: Option<u64>,
+    /// `alter.log.dirs.replication.quota.window.num`.
+    pub samples: usize,
+    /// `alter.log.dirs.replication.quota.window.size.seconds`, in milliseconds.
+    pub sample_ms: Millis,
+    /// `num.replica.alter.log.dirs.threads`; one per log directory if it is not set.
+    pub at_once: Option<usize>,
+}
+
+impl MoveSettings {
+    fn of(config: &ServerConfig) -> MoveSettings {
+        let replication = &config.replication;
+        MoveSettings {
+            rate: replication.log_dirs_move_rate,
+            samples: replication.log_dirs_quota_samples,
+            sample_ms: millis(replication.log_dirs_quota_sample),
+            at_once: replication.log_dirs_moves_at_once,
+        }
+    }
+}
+
+/// As an empty file says.
+impl Default for MoveSettings {
+    fn default() -> MoveSettings {
+        MoveSettings {
+            rate: None,
+            samples: 11,
+            sample_ms: 1000,
+            at_once: None,
+        }
+    }
 }
 
 /// What followers go by.
@@ -62,7 +101,7 @@ impl Settings {
             zstd: config.inter_broker_protocol >= MetadataVersion::V2_1_IV2,
             rack_aware: replication.rack_aware_selector,
             throttles: ThrottleSettings::of(config),
-            move_rate: replication.log_dirs_move_rate,
+            moves: MoveSettings::of(config),
             following: FollowSettings {
                 version: config.inter_broker_protocol,
                 listener: config.listeners.inter_broker.clone(),
@@ -88,7 +127,7 @@ impl Default for Settings {
             zstd: true,
             rack_aware: false,
             throttles: ThrottleSettings::default(),
-            move_rate: None,
+            moves: MoveSettings::default(),
             following: FollowSettings::default(),
         }
     }

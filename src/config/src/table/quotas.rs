@@ -46,7 +46,8 @@ pub(super) const KEYS: &[KeyDef] = &[
         Some("11"),
         "Samples kept for quotas on moves between directories.",
     )
-    .check(Check::AtLeast(1)),
+    .check(Check::AtLeast(1))
+    .implemented(),
     KeyDef::new(
         Low,
         "alter.log.dirs.replication.quota.window.size.seconds",
@@ -54,7 +55,8 @@ pub(super) const KEYS: &[KeyDef] = &[
         Some("1"),
         "Length of a sample of such quotas.",
     )
-    .check(Check::AtLeast(1)),
+    .check(Check::AtLeast(1))
+    .implemented(),
     KeyDef::new(
         Low,
         "controller.quota.window.num",

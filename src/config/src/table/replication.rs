@@ -17,7 +17,7 @@ pub(super) const KEYS: &[KeyDef] = &[
     KeyDef::new(High, "replica.socket.timeout.ms", Int, Some("30000"), "Timeout of a follower's requests.").implemented(),
     KeyDef::new(High, "replica.socket.receive.buffer.bytes", Int, Some("65536"), "Receive buffer of a follower's sockets; -1 leaves it to the system.").implemented(),
     KeyDef::new(Medium, "replica.selector.class", String, None, "Java class that tells a consumer which replica to read from. Kafka's own two are known: by rack, and always the leader.").check(Check::OneOf(&["org.apache.kafka.common.replica.RackAwareReplicaSelector", "org.apache.kafka.common.replica.LeaderSelector"])).implemented(),
-    KeyDef::new(High, "num.replica.alter.log.dirs.threads", Int, None, "Threads that move replicas between directories; one per directory when not set."),
+    KeyDef::new(High, "num.replica.alter.log.dirs.threads", Int, None, "Replicas that move between directories at a time; one per directory when not set.").check(Check::AtLeast(1)).implemented(),
     KeyDef::new(Medium, "fetch.purgatory.purge.interval.requests", Int, Some("1000"), "Answered fetches that may linger in Kafka's waiting room. This broker has none.").no_use(),
     KeyDef::new(Medium, "producer.purgatory.purge.interval.requests", Int, Some("1000"), "Answered produce requests that may linger in Kafka's waiting room. This broker has none.").no_use(),
     KeyDef::new(Medium, "delete.records.purgatory.purge.interval.requests", Int, Some("1"), "Answered DeleteRecords requests that may linger in Kafka's waiting room. This broker has none.").no_use(),

@@ -3,7 +3,6 @@
 //! (`ReplicaAlterLogDirsThread`).
 
 mod step;
-mod throttle;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -13,31 +12,45 @@ use std::time::Duration;
 use ottla_log::{LogError, MoveError};
 use ottla_metadata::TopicPartition;
 use parking_lot::Mutex;
+use tokio::sync::Semaphore;
 use tokio::task::AbortHandle;
 
 use self::step::{Mover, Step};
-pub(crate) use self::throttle::Throttle;
 use crate::error::MoveRefused;
 use crate::manager::ReplicaManager;
 use crate::registry::Hosted;
 use crate::replica::Replica;
+use crate::settings::MoveSettings;
+use crate::throttle::Throttle;
 
 /// Pause before something that went wrong is tried again.
 const BACK_OFF: Duration = Duration::from_secs(1);
 
+/// How long to wait at most before the rate is looked at again.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
+
 /// The tasks that move replicas.
-#[derive(Default)]
 pub(crate) struct Movers {
     running: Mutex<HashMap<TopicPartition, AbortHandle>>,
-    throttle: Throttle,
+    throttle: Mutex<Throttle>,
+    /// So many copy at a time.
+    slots: Semaphore,
 }
 
 impl Movers {
-    /// Nothing moves yet; what will may copy so many bytes per second.
-    pub(crate) fn limited_to(bytes_per_second: Option<u64>) -> Movers {
-        let movers = Movers::default();
-        movers.throttle.set_rate(bytes_per_second);
-        movers
+    /// Nothing moves yet.
+    pub(crate) fn new(settings: MoveSettings, dirs: usize) -> Movers {
+        let MoveSettings {
+            rate,
+            samples,
+            sample_ms,
+            at_once,
+        } = settings;
+        Movers {
+            running: Mutex::default(),
+            throttle: Mutex::new(Throttle::new(rate, samples, sample_ms)),
+            slots: Semaphore::new(at_once.unwrap_or(dirs).max(1)),
+        }
     }
 
     /// Ends all tasks; what they were at stays on disk.
@@ -114,8 +127,14 @@ impl ReplicaManager {
                 return Err(MoveRefused::Offline);
             }
             let config = Arc::clone(&replica.rules.load().log);
-            self.logs
-                .create_future(partition, dir, replica.topic_id, config)?;
+            let created = self
+                .logs
+                .create_future(partition, dir, replica.topic_id, config);
+            match created {
+                // Somebody else asked for the same a moment ago.
+                Ok(_) | Err(MoveError::AlreadyThere) => {}
+                Err(error) => return Err(error.into()),
+            }
         }
         self.resume_move(&replica);
         Ok(())
@@ -135,10 +154,8 @@ impl ReplicaManager {
             return;
         }
         let mut running = self.movers.running.lock();
-        if running
-            .get(partition)
-            .is_some_and(|task| !task.is_finished())
-        {
+        running.retain(|_, task| !task.is_finished());
+        if running.contains_key(partition) {
             return;
         }
         let mover = Mover::new(Arc::clone(replica), future);
@@ -150,7 +167,15 @@ impl ReplicaManager {
     /// Bytes per second that may be copied between log directories, all replicas together
     /// (`replica.alter.log.dirs.io.max.bytes.per.second`); `None` is no limit.
     pub fn limit_moves(&self, bytes_per_second: Option<u64>) {
-        self.movers.throttle.set_rate(bytes_per_second);
+        self.movers.throttle.lock().set_limit(bytes_per_second);
+    }
+
+    /// How long to wait before more bytes may be copied.
+    fn move_pause(&self) -> Option<Duration> {
+        let now = self.now();
+        let until = self.movers.throttle.lock().exceeded_until(now)?;
+        let pause = Duration::from_millis(until.saturating_sub(now).unsigned_abs());
+        Some(pause.min(LOOK_AGAIN))
     }
 
     /// Copies nothing more between log directories: the logs are about to be closed.
@@ -174,22 +199,32 @@ async fn move_replica(manager: Weak<ReplicaManager>, mover: Mover) {
         let Some(running) = manager.upgrade() else {
             return;
         };
-        running.movers.throttle.wait().await;
+        if let Some(pause) = running.move_pause() {
+            drop(running);
+            tokio::time::sleep(pause).await;
+            continue;
+        }
+        // It is never closed.
+        let Ok(slot) = running.movers.slots.acquire().await else {
+            return;
+        };
         let at_work = Arc::clone(&mover);
         let step = running.runtime().spawn_blocking({
             let manager = Arc::clone(&running);
             move || at_work.step(&manager)
         });
-        drop(running);
         match step.await {
             Ok(Step::Moved | Step::GivenUp) => return,
+            // Somebody appended at the wrong moment.
+            Ok(Step::Copied(0)) => tokio::time::sleep(Duration::from_millis(1)).await,
             Ok(Step::Copied(bytes)) => {
-                if let Some(running) = manager.upgrade() {
-                    running.movers.throttle.spent(bytes);
-                }
+                let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+                running.movers.throttle.lock().record(running.now(), bytes);
             }
             Ok(Step::Failed(error)) => {
                 tracing::warn!(%partition, error, "moving the replica; trying again");
+                drop(slot);
+                drop(running);
                 tokio::time::sleep(BACK_OFF).await;
             }
             Err(error) => {
