@@ -9,8 +9,8 @@ use ottla_tests::{BrokerKind, Client, ClusterSpec, Codec, TestCluster, records_f
 /// Two of ours around one of Apache's.
 const KINDS: [BrokerKind; 3] = [BrokerKind::Ottla, BrokerKind::Apache, BrokerKind::Ottla];
 
-fn start(inter_broker_protocol: &str) -> TestCluster {
-    let spec = ClusterSpec::new(3)
+fn spec(inter_broker_protocol: &str) -> ClusterSpec {
+    ClusterSpec::new(3)
         .kinds(&KINDS)
         .with("inter.broker.protocol.version", inter_broker_protocol)
         .with("default.replication.factor", "3")
@@ -18,8 +18,7 @@ fn start(inter_broker_protocol: &str) -> TestCluster {
         .with("min.insync.replicas", "2")
         // The records are older than a week.
         .with("log.retention.ms", "-1")
-        .with("auto.leader.rebalance.enable", "false");
-    TestCluster::start(&spec)
+        .with("auto.leader.rebalance.enable", "false")
 }
 
 /// Makes a broker the controller: for a while it is alone.
@@ -68,7 +67,7 @@ fn wait_until_logs_are_gone(cluster: &TestCluster, topic: &str) {
 
 /// The life of a few topics.
 fn live(controller: i32, inter_broker_protocol: &str) {
-    let mut cluster = start(inter_broker_protocol);
+    let mut cluster = TestCluster::start(&spec(inter_broker_protocol));
     seat(&mut cluster, controller);
     // One that each leads a partition of, and one that comes into being because somebody who does
     // not talk to the controller asks for it.
@@ -146,4 +145,27 @@ fn our_controller() {
 #[test]
 fn our_controller_of_2_0() {
     live(0, "2.0");
+}
+
+/// A running cluster changes hands, one broker at a time, in place, and back.
+#[test]
+fn a_cluster_is_replaced_broker_by_broker() {
+    let spec = spec("3.9").kind(BrokerKind::Apache);
+    let mut cluster = TestCluster::start(&spec);
+    cluster.create_topic("kept", 3, 3, &[]);
+    send_and_read(&cluster, "kept", 0);
+    let mut sent = 10;
+    for kind in [BrokerKind::Ottla, BrokerKind::Apache] {
+        for id in cluster.ids() {
+            cluster.stop(id);
+            cluster.wait_until_unregistered(id);
+            cluster.wait_for_leaders("kept");
+            send_and_read(&cluster, "kept", sent);
+            cluster.broker_mut(id).restart_as(kind);
+            cluster.wait_for_members();
+            cluster.wait_for_full_isr("kept");
+            send_and_read(&cluster, "kept", sent + 10);
+            sent += 20;
+        }
+    }
 }
