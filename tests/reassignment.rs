@@ -372,3 +372,55 @@ fn story(cluster: &mut TestCluster, whose: Whose, topic: &str) -> Vec<(String, E
     tell("no file", &["--execute"]);
     told
 }
+
+/// A replica goes to the other directory of its broker, by each tool, and both say the same of it.
+#[test]
+fn both_tools_move_replicas_between_directories() {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let dirs = ["a", "b"].map(|name| folder.path().join(name));
+    let list = format!("{},{}", text(&dirs[0]), text(&dirs[1]));
+    let cluster = TestCluster::start(&ClusterSpec::new(1).with_of(0, "log.dirs", &list));
+    let mut told = Vec::new();
+    for (whose, topic) in [(Whose::Ours, "ottlas1"), (Whose::Apaches, "apaches")] {
+        cluster.create_topic_on(topic, &[&[0]], &[]);
+        let holds = |dir: &PathBuf| dir.join(format!("{topic}-0")).is_dir();
+        let (from, to) = match holds(&dirs[0]) {
+            true => (&dirs[0], &dirs[1]),
+            false => (&dirs[1], &dirs[0]),
+        };
+        let path = folder.path().join("plan.json");
+        let tell = |action: &str, dir: &Path, more: &[&str]| {
+            let plan = serde_json::json!({"version": 1, "partitions": [
+                {"topic": topic, "partition": 0, "replicas": [0], "log_dirs": [text(dir)]},
+            ]});
+            std::fs::write(&path, plan.to_string()).expect("the folder can be written");
+            let file = [action, "--reassignment-json-file", text(&path)];
+            let Ending { code, text: said } =
+                whose.run(&cluster.bootstrap(), &[&file[..], more].concat());
+            // Java tells where an exception came from, and of what class it was.
+            let said = match said.contains("Error: ") {
+                true => String::new(),
+                false => said,
+            };
+            let said = said
+                .replace(topic, "NAME")
+                .replace(text(from), "FROM")
+                .replace(text(to), "TO");
+            (action.to_owned(), code, said)
+        };
+        let mut lines = vec![
+            tell("--verify", to, &["--preserve-throttles"]),
+            tell(
+                "--execute",
+                to,
+                &["--replica-alter-log-dirs-throttle", "100000000"],
+            ),
+        ];
+        wait_for("the replica has moved", || holds(to) && !holds(from));
+        lines.push(tell("--verify", to, &[]));
+        lines.push(tell("--cancel", to, &["--preserve-throttles"]));
+        lines.push(tell("--execute", &folder.path().join("nowhere"), &[]));
+        told.push(lines);
+    }
+    assert_eq!(told[0], told[1]);
+}
