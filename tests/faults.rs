@@ -148,3 +148,44 @@ fn what_acks_1_loses_is_found() {
     let differ = found(|v| matches!(v, Violation::ReplicasDiffer { .. }));
     assert!(!differ, "{told}");
 }
+
+/// Who elects a leader out of sync accepts losses; the replicas must be the same all the same.
+#[test]
+fn an_unclean_election_leaves_replicas_that_are_equal() {
+    let spec = FaultRun::spec()
+        .with("unclean.leader.election.enable", "true")
+        .with("min.insync.replicas", "1");
+    let load = Load {
+        groups: 0,
+        ..Load::default()
+    };
+    let mut run = FaultRun::start(&spec, load);
+    let leader = run.cluster().leader("faults", 0);
+    let others: Vec<i32> = run.cluster().ids().filter(|id| *id != leader).collect();
+    for id in others.iter().chain([&leader]) {
+        // What is acknowledged now, the dead do not have.
+        run.wait_for_acknowledgements("a death, or the start");
+        run.history().add(Event::Restarted { broker: *id });
+        run.cluster().kill(*id);
+        run.cluster().wait_until_unregistered(*id);
+    }
+    for id in others {
+        run.cluster().restart(id);
+    }
+    run.wait_for_acknowledgements("an unclean election");
+    run.cluster().restart(leader);
+    let proof = run.prove();
+    let found = |wanted: fn(&Violation) -> bool| proof.violations.iter().any(wanted);
+    let told = format!("{}: {:#?}", proof.summary, proof.violations);
+    assert!(found(|v| matches!(v, Violation::Lost { .. })), "{told}");
+    assert!(
+        !found(|v| matches!(
+            v,
+            Violation::ReplicasDiffer { .. }
+                | Violation::ReplicaShort { .. }
+                | Violation::Unreadable { .. }
+        )),
+        "{told}"
+    );
+    assert!(proof.stuck.is_empty(), "{:?}", proof.stuck);
+}

@@ -13,7 +13,7 @@ use crate::history::{
     Answer, Event, Guarantee, History, Reader, Source, Summary, Violation, Writer, WriterSpec,
     compare_replicas, failures, read_replica, read_to_the_end, summary, verify,
 };
-use crate::{Client, ClusterSpec, Steady, TestCluster, children};
+use crate::{Broker, BrokerKind, Client, ClusterSpec, Steady, TestCluster, children};
 
 /// How long the cluster may take to serve again when a fault is over: sessions have to expire,
 /// and the machine may be busy.
@@ -429,6 +429,9 @@ impl FaultRun {
         for ((writer, why), count) in failures(&events) {
             println!("writer {writer}: {count} failed: {why}");
         }
+        for id in &ids {
+            stuck.extend(complaints(*id, self.cluster.broker(*id)));
+        }
         let mut violations = verify(&events, &last);
         for (partition, log) in &last {
             let holders = replicas.get(partition).into_iter().flatten();
@@ -458,8 +461,33 @@ pub struct Proof {
     pub summary: Summary,
     /// What was lost, and worse.
     pub violations: BTreeSet<Violation>,
-    /// Writers that never got an answer, offsets that were committed and are not there.
+    /// Writers that never got an answer, offsets that were committed and are not there, panics.
     pub stuck: Vec<String>,
+}
+
+/// Panics of a broker's tasks, which end what they did and not always the process; and, printed, how
+/// often it told of which error.
+fn complaints(id: i32, broker: &Broker) -> Vec<String> {
+    let output = std::fs::read(broker.output_file()).unwrap_or_default();
+    let output = String::from_utf8_lossy(&output);
+    let mut errors: BTreeMap<String, usize> = BTreeMap::new();
+    for line in output.lines().filter(|line| line.contains(" ERROR ")) {
+        let what = line.split_once(" ERROR ").map_or(line, |(_, what)| what);
+        // The same error of another partition or time is the same.
+        let what = what
+            .chars()
+            .filter(|c| !c.is_ascii_digit())
+            .take(100)
+            .collect();
+        *errors.entry(what).or_default() += 1;
+    }
+    if broker.kind() == BrokerKind::Ottla {
+        for (what, count) in errors {
+            println!("broker {id}: {count} times {what}");
+        }
+    }
+    let panics = output.lines().filter(|line| line.contains("panicked at"));
+    panics.map(|line| format!("broker {id}: {line}")).collect()
 }
 
 /// Cuts a part off the last segment of every log: what the operating system had not written yet.
