@@ -109,6 +109,10 @@ fn a_controller_without_zookeeper_is_replaced_and_returns_as_a_broker() {
     let new = cluster.wait_for_controller_but(old);
     assert_eq!(epoch(&connect), before + 1);
     let [one, two] = others(old);
+    // The old one does not know it yet, and would have clients wait for ZooKeeper.
+    cluster.wait_for_view("the new controller", &[one, two], PATIENCE, |view| {
+        view.controller.is_some_and(|id| id.0 == new)
+    });
     let bootstrap = format!(
         "{},{}",
         cluster.broker(one).address(),
