@@ -172,6 +172,7 @@ impl ReplicaManager {
         Completion::Pending(Box::pin(Arc::clone(self).wait_for_data(spec, look)))
     }
 
+    /// Looks at all partitions, in the order of the fetch.
     pub(crate) fn look(&self, spec: &FetchSpec, turn: Turn) -> Look {
         let count = spec.partitions.len();
         let mut look = Look {
@@ -182,29 +183,64 @@ impl ReplicaManager {
             bounds: Vec::with_capacity(count),
         };
         for partition in &spec.partitions {
-            let (result, bound) = match self.read(spec, partition, look.bytes, turn) {
-                Ok(read) => (Ok(read.fetched), read.bound),
-                Err(error) => (Err(error), -1),
-            };
-            match &result {
-                Ok(fetched) => {
-                    look.bytes += fetched.records.as_ref().map_or(0, |records| records.len);
-                    look.is_urgent |= fetched.diverging.is_some()
-                        || fetched.preferred.is_some()
-                        || self.tells_watermark(spec, partition, fetched.high_watermark);
-                    look.is_vain = false;
-                }
-                // Clients ask for metadata then; an answer at once would have them ask in a circle.
-                Err(FetchError::Partition(PartitionError::Unknown)) => {}
-                Err(_) => look.is_urgent = true,
-            }
+            let (result, bound) = self.look_at_one(spec, partition, &mut look, turn);
             look.results.push(result);
             look.bounds.push(bound);
         }
-        if look.bytes > 0 && !look.is_urgent && look.bytes < spec.min_bytes {
-            look.is_urgent = self.any_rolled(spec, &look);
-        }
+        self.look_for_rolled(spec, &mut look);
         look
+    }
+
+    /// Looks once more at the partitions at these places; the others are as they were.
+    pub(crate) fn look_at(&self, spec: &FetchSpec, look: &mut Look, places: &[usize]) {
+        for place in places.iter().copied() {
+            let Some(partition) = spec.partitions.get(place) else {
+                continue;
+            };
+            if let Some(Ok(old)) = look.results.get(place) {
+                look.bytes -= bytes_of(old);
+            }
+            let (result, bound) = self.look_at_one(spec, partition, look, Turn::Later);
+            if let (Some(old), Some(old_bound)) =
+                (look.results.get_mut(place), look.bounds.get_mut(place))
+            {
+                (*old, *old_bound) = (result, bound);
+            }
+        }
+        self.look_for_rolled(spec, look);
+    }
+
+    /// Reads one partition and counts what it gives.
+    fn look_at_one(
+        &self,
+        spec: &FetchSpec,
+        partition: &FetchPartition,
+        look: &mut Look,
+        turn: Turn,
+    ) -> (Result<FetchedPartition, FetchError>, Offset) {
+        let (result, bound) = match self.read(spec, partition, look.bytes, turn) {
+            Ok(read) => (Ok(read.fetched), read.bound),
+            Err(error) => (Err(error), -1),
+        };
+        match &result {
+            Ok(fetched) => {
+                look.bytes += bytes_of(fetched);
+                look.is_urgent |= fetched.diverging.is_some()
+                    || fetched.preferred.is_some()
+                    || self.tells_watermark(spec, partition, fetched.high_watermark);
+                look.is_vain = false;
+            }
+            // Clients ask for metadata then; an answer at once would have them ask in a circle.
+            Err(FetchError::Partition(PartitionError::Unknown)) => {}
+            Err(_) => look.is_urgent = true,
+        }
+        (result, bound)
+    }
+
+    fn look_for_rolled(&self, spec: &FetchSpec, look: &mut Look) {
+        if look.bytes > 0 && !look.is_urgent && look.bytes < spec.min_bytes {
+            look.is_urgent = self.any_rolled(spec, look);
+        }
     }
 
     /// One partition's read. `taken` is what the partitions before it gave.
@@ -340,6 +376,10 @@ impl ReplicaManager {
             matches!(last, Ok(Some(last)) if last.segment_base != records.segment_base)
         })
     }
+}
+
+fn bytes_of(fetched: &FetchedPartition) -> usize {
+    fetched.records.as_ref().map_or(0, |records| records.len)
 }
 
 /// A partition's part and the offset at which its bound ended it.

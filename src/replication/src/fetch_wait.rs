@@ -24,7 +24,12 @@ impl ReplicaManager {
                 .await
                 .is_err();
             drop(places);
-            look = self.look(&spec, Turn::Later);
+            if timed_out {
+                // The watermarks of the quiet partitions may have moved.
+                look = self.look(&spec, Turn::Later);
+            } else {
+                self.look_at(&spec, &mut look, &wake.take_touched());
+            }
             if timed_out || wake.has_enough() || spec.is_satisfied_by(&look) {
                 self.count_throttled(&spec, &look);
                 return (spec, look.results);
@@ -33,8 +38,10 @@ impl ReplicaManager {
     }
 
     fn take_places(&self, spec: &FetchSpec, look: &Look, wake: &Arc<FetchWake>) -> Vec<Place> {
-        let partitions = spec.partitions.iter().zip(&look.bounds);
-        let place = |(wanted, seen): (_, &_)| self.take_place(spec, wanted, *seen, wake);
+        let partitions = spec.partitions.iter().zip(&look.bounds).enumerate();
+        let place = |(place, (wanted, seen)): (_, (_, &_))| {
+            self.take_place(spec, (place, wanted), *seen, wake)
+        };
         partitions.filter_map(place).collect()
     }
 
@@ -43,7 +50,7 @@ impl ReplicaManager {
     fn take_place(
         &self,
         spec: &FetchSpec,
-        wanted: &FetchPartition,
+        (place, wanted): (usize, &FetchPartition),
         seen: i64,
         wake: &Arc<FetchWake>,
     ) -> Option<Place> {
@@ -52,7 +59,7 @@ impl ReplicaManager {
         }
         let Ok(replica) = self.online(&wanted.topic, wanted.partition) else {
             if seen >= 0 {
-                wake.look_again();
+                wake.look_again(place);
             }
             return None;
         };
@@ -60,7 +67,7 @@ impl ReplicaManager {
         let tells_watermark = self.tells_watermark(spec, wanted, i64::MAX);
         let mut state = replica.state();
         if self.tells_watermark(spec, wanted, state.brain.high_watermark()) {
-            wake.look_again();
+            wake.look_again(place);
         }
         let now = match bound {
             ReadBound::LogEnd => replica.log().log_end_offset(),
@@ -71,11 +78,11 @@ impl ReplicaManager {
                 .min(state.brain.high_watermark()),
         };
         if now != seen {
-            wake.look_again();
+            wake.look_again(place);
         }
         let id = state
             .readers
-            .enter(bound, tells_watermark, Arc::clone(wake));
+            .enter(bound, tells_watermark, place, Arc::clone(wake));
         drop(state);
         Some(Place { replica, id })
     }

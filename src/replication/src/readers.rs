@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use ottla_metadata::Offset;
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::fetch::ReadBound;
@@ -13,6 +14,8 @@ use crate::fetch::ReadBound;
 pub(crate) struct FetchWake {
     missing: AtomicI64,
     enough: AtomicBool,
+    /// The places in the fetch of the partitions that have news.
+    touched: Mutex<Vec<usize>>,
     notify: Notify,
 }
 
@@ -21,12 +24,15 @@ impl FetchWake {
         FetchWake {
             missing: AtomicI64::new(missing),
             enough: AtomicBool::new(false),
+            touched: Mutex::default(),
             notify: Notify::new(),
         }
     }
 
-    /// So many bytes more can be read. Answers whether that made it enough.
-    fn grow(&self, bytes: u64) -> bool {
+    /// So many bytes more can be read of the partition at `place`. Answers whether that made it
+    /// enough.
+    fn grow(&self, place: usize, bytes: u64) -> bool {
+        self.touched.lock().push(place);
         let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
         let before = self.missing.fetch_sub(bytes, Ordering::AcqRel);
         let enough = before <= bytes;
@@ -37,13 +43,22 @@ impl FetchWake {
         enough
     }
 
-    /// Something changed that only a fresh look can judge.
-    pub(crate) fn look_again(&self) {
+    /// Something changed that only a fresh look at the partition at `place` can judge.
+    pub(crate) fn look_again(&self, place: usize) {
+        self.touched.lock().push(place);
         self.notify.notify_one();
     }
 
     pub(crate) async fn woken(&self) {
         self.notify.notified().await;
+    }
+
+    /// The places of the partitions that have news, ascending.
+    pub(crate) fn take_touched(&self) -> Vec<usize> {
+        let mut touched = std::mem::take(&mut *self.touched.lock());
+        touched.sort_unstable();
+        touched.dedup();
+        touched
     }
 
     /// Whether it was woken because enough can be read.
@@ -57,6 +72,8 @@ struct Reader {
     bound: ReadBound,
     /// A reader of the log's end that also wants to hear of the watermark.
     tells_watermark: bool,
+    /// Which of the fetch's partitions this is.
+    place: usize,
     wake: Arc<FetchWake>,
 }
 
@@ -78,6 +95,7 @@ impl Readers {
         &mut self,
         bound: ReadBound,
         tells_watermark: bool,
+        place: usize,
         wake: Arc<FetchWake>,
     ) -> u64 {
         self.next_id += 1;
@@ -85,6 +103,7 @@ impl Readers {
             id: self.next_id,
             bound,
             tells_watermark,
+            place,
             wake,
         });
         self.next_id
@@ -107,7 +126,7 @@ impl Readers {
         }
         self.unseen.push_back((end, bytes));
         self.waiting
-            .retain(|r| r.bound != ReadBound::LogEnd || !r.wake.grow(bytes));
+            .retain(|r| r.bound != ReadBound::LogEnd || !r.wake.grow(r.place, bytes));
     }
 
     /// Whether a set below the watermark is still counted as unseen: its append was told of after
@@ -127,14 +146,14 @@ impl Readers {
         }
         self.waiting.retain(|reader| match reader.bound {
             ReadBound::LogEnd if reader.tells_watermark => {
-                reader.wake.look_again();
+                reader.wake.look_again(reader.place);
                 false
             }
             ReadBound::LogEnd => true,
-            ReadBound::HighWatermark => !reader.wake.grow(bytes),
+            ReadBound::HighWatermark => !reader.wake.grow(reader.place, bytes),
             // The last stable offset may have moved by less, or by more.
             ReadBound::LastStable => {
-                reader.wake.look_again();
+                reader.wake.look_again(reader.place);
                 false
             }
         });
@@ -143,7 +162,7 @@ impl Readers {
     /// Something else changed: everybody looks again.
     pub(crate) fn disturb(&mut self) {
         for reader in self.waiting.drain(..) {
-            reader.wake.look_again();
+            reader.wake.look_again(reader.place);
         }
     }
 
@@ -161,7 +180,7 @@ mod tests {
     fn sets_that_are_told_of_out_of_order_are_all_counted() {
         let mut readers = Readers::default();
         let wake = Arc::new(FetchWake::new(100));
-        readers.enter(ReadBound::HighWatermark, false, Arc::clone(&wake));
+        readers.enter(ReadBound::HighWatermark, false, 3, Arc::clone(&wake));
         readers.appended(20, 60);
         readers.committed(20);
         assert!(!wake.has_enough());
@@ -169,5 +188,6 @@ mod tests {
         assert!(readers.is_behind(20));
         readers.committed(20);
         assert!(wake.has_enough());
+        assert_eq!(wake.take_touched(), [3]);
     }
 }
