@@ -268,6 +268,25 @@ fn too_few_in_sync_replicas() {
     assert_eq!(watermark(&cluster, "t"), 3);
 }
 
+/// Without ZooKeeper nobody can take over, and a broker that stops does not wait for it.
+#[test]
+fn a_broker_stops_without_zookeeper() {
+    let mut cluster = cluster("3.9");
+    cluster.create_topic_on("t", &[&[1, 2, 0], &[0, 1, 2]], &[]);
+    send(&cluster, "t");
+    cluster.stop_zookeeper();
+    for id in [1, 0] {
+        let began = Instant::now();
+        cluster.stop(id);
+        let took = began.elapsed();
+        assert!(took < Duration::from_secs(15), "broker {id}: {took:?}");
+    }
+    cluster.restart_zookeeper();
+    cluster.restart_all();
+    cluster.wait_for_full_isr("t");
+    send(&cluster, "t");
+}
+
 #[test]
 fn a_broker_leaves_in_good_order() {
     leaves("3.9");

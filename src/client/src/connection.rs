@@ -35,6 +35,9 @@ pub struct ConnectionOptions {
     pub request_timeout: Duration,
     /// The largest answer that is accepted, in bytes.
     pub max_response_bytes: usize,
+    /// Whether what has not arrived when the connection is closed is to be thrown away. Else the
+    /// system goes on to deliver it, perhaps after what is sent on a later connection.
+    pub discard_on_close: bool,
 }
 
 impl Default for ConnectionOptions {
@@ -44,6 +47,7 @@ impl Default for ConnectionOptions {
             connect_timeout: Duration::from_secs(10),
             request_timeout: Duration::from_secs(30),
             max_response_bytes: 256 << 20,
+            discard_on_close: false,
         }
     }
 }
@@ -287,6 +291,10 @@ impl Link {
         stream
             .set_nodelay(true)
             .map_err(|error| ClientError::unreachable(address, &error))?;
+        if options.discard_on_close {
+            let discarded = stream.set_zero_linger();
+            discarded.map_err(|error| ClientError::unreachable(address, &error))?;
+        }
         let (reader, writer) = stream.into_split();
         let (outgoing, outgoing_queue) = mpsc::channel(QUEUE);
         let (awaited, awaited_queue) = mpsc::channel(QUEUE);

@@ -61,6 +61,9 @@ impl ControllerChannel {
             client_id: shared.id().to_string(),
             connect_timeout: CONNECT_TIMEOUT,
             request_timeout: shared.settings.controller_socket_timeout,
+            // A question that was given up and asked again must not be answered a second time when
+            // the answer has been acted upon: in-sync replicas would be others than the leader thinks.
+            discard_on_close: true,
             ..ConnectionOptions::default()
         };
         ControllerChannel {

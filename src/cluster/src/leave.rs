@@ -34,6 +34,10 @@ pub(crate) async fn leave(
             tracing::info!("no other broker lives that could take over");
             return;
         }
+        if !is_connected(&shared.zk) {
+            tracing::warn!("ZooKeeper is away: no controller can move leaderships");
+            return;
+        }
         let ask = ControlledShutdown {
             shared: Arc::clone(shared),
         };
@@ -138,9 +142,6 @@ impl Ask for ControlledShutdown {
     }
 
     async fn ask_own(&self) -> Option<Self::Answer> {
-        if !is_connected(&self.shared.zk) {
-            return None;
-        }
         let (id, epoch) = (self.shared.id(), self.broker_epoch());
         controlled_shutdown(&self.shared, id, epoch)
             .await
