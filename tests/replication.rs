@@ -1,10 +1,10 @@
 //! Three processes keep three equal logs: after a follower was killed, and after a leader that had
-//! records of its own.
+//! records of its own. Consumers may read each of them.
 
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use ottla_tests::{Client, ClusterSpec, Codec, TestCluster, records_for, run_ok};
+use ottla_tests::{Client, ClusterSpec, Codec, TestCluster, records_for, run, run_ok};
 
 const TOPIC: &str = "copies";
 
@@ -111,4 +111,38 @@ fn logs_stay_equal_by_fetch() {
 #[test]
 fn logs_stay_equal_by_epoch_requests() {
     logs_stay_equal("2.0");
+}
+
+/// A consumer says where it is and reads from the follower there.
+#[test]
+fn a_consumer_reads_from_the_replica_in_its_rack() {
+    let mut spec = ClusterSpec::new(3).with(
+        "replica.selector.class",
+        "org.apache.kafka.common.replica.RackAwareReplicaSelector",
+    );
+    for id in 0..3 {
+        spec = spec.with_of(id, "broker.rack", &format!("rack{id}"));
+    }
+    let cluster = TestCluster::start(&spec);
+    cluster.create_topic_on(TOPIC, &[&[0, 1, 2]], &[]);
+    let bootstrap = cluster.bootstrap();
+    Client::Kcat.produce(&bootstrap, TOPIC, &records_for("near", 5, 1), Codec::None);
+    let mut command = Command::new("kcat");
+    command.args([
+        "-C",
+        "-b",
+        &bootstrap,
+        "-t",
+        TOPIC,
+        "-o",
+        "beginning",
+        "-c",
+        "5",
+    ]);
+    command.args(["-X", "client.rack=rack2", "-X", "debug=fetch,topic"]);
+    let output = run(&mut command);
+    assert!(output.status.success());
+    let debug = String::from_utf8_lossy(&output.stderr);
+    let moved = "migrating from broker 0 to 2 (leader is 0): preferred replica";
+    assert!(debug.contains(moved), "{debug}");
 }
