@@ -14,7 +14,7 @@ use std::sync::atomic::Ordering;
 
 use ottla_metadata::{Offset, TopicId, TopicPartition};
 use parking_lot::{Mutex, RwLock};
-use tracing::info;
+use tracing::{info, warn};
 
 use self::checkpoints::Written;
 use self::housekeeping::Schedule;
@@ -167,8 +167,10 @@ impl LogManager {
     pub fn schedule_delete(&self, partition: &TopicPartition) -> Result<bool, LogError> {
         let _changing = self.changes.lock();
         self.preferred.lock().remove(partition);
-        if let Some(future) = self.futures.write().remove(partition) {
-            self.discard_dir(&future)?;
+        let future = self.futures.write().remove(partition);
+        if let Some(Err(error)) = future.map(|future| self.discard_dir(&future)) {
+            // The next start finds a future replica of nothing, which does no harm.
+            warn!(%partition, %error, "the future replica stays");
         }
         let Some(log) = self.logs.write().remove(partition) else {
             return Ok(false);

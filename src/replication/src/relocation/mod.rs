@@ -146,8 +146,11 @@ impl ReplicaManager {
         let Some(future) = self.logs.future(partition) else {
             return;
         };
-        if future.parent_dir() == replica.log().parent_dir() {
-            // Nothing of ours makes that; whoever did gets it back as it was.
+        let of_another_topic = future.topic_id().is_some_and(|id| {
+            !replica.topic_id.is_zero() && !id.is_zero() && id != replica.topic_id
+        });
+        if of_another_topic || future.parent_dir() == replica.log().parent_dir() {
+            // Left over where a directory failed while a topic was deleted, or nothing of ours.
             if let Err(error) = self.logs.delete_future(partition) {
                 tracing::warn!(%partition, %error, "a future replica that leads nowhere stays");
             }
