@@ -6,10 +6,12 @@ use std::sync::Arc;
 use ottla_controller::{PartitionUpdate, UpdateMetadata};
 use ottla_metadata::{ClusterImage, TopicImage, TopicName};
 
-/// The image after `request`, and the topics that left it.
+/// The image after `request`, and the topics that it says are deleted.
 ///
 /// The set of brokers is replaced; partitions are merged. A topic goes with its last partition, and
-/// a complete request drops whatever it does not name.
+/// a complete request drops whatever it does not name. What is merely not named is not known to be
+/// deleted, since a controller passes over znodes that it cannot read: nobody may take it for the
+/// end of the topic's offsets and configuration.
 pub(crate) fn apply(
     image: &ClusterImage,
     request: &UpdateMetadata,
@@ -38,7 +40,6 @@ pub(crate) fn apply(
             .collect();
         for name in stale {
             next.remove_topic(&name);
-            removed.push(name);
         }
     }
     for (name, updates) in by_topic {
@@ -58,9 +59,15 @@ fn merge(
 ) -> bool {
     let old = image.topic(name);
     let was_there = old.is_some();
+    // Another topic of that name, whose predecessor's end we have missed, inherits nothing.
+    let successor = |old: &TopicImage| {
+        let told = updates.iter().filter(|update| update.image.is_some());
+        let mut ids = told.map(|update| update.topic_id);
+        ids.any(|id| !id.is_zero() && !old.id.is_zero() && id != old.id)
+    };
     let mut topic = match old {
-        Some(topic) => TopicImage::clone(topic),
-        None => TopicImage {
+        Some(topic) if !successor(topic) => TopicImage::clone(topic),
+        Some(_) | None => TopicImage {
             name: Arc::clone(name),
             id: ottla_metadata::TopicId::ZERO,
             partitions: BTreeMap::new(),
@@ -175,8 +182,18 @@ mod tests {
         check(
             &[ab.clone(), request(&[("a", 0, Some(2))], true)],
             &["a-0"],
-            &["b"],
+            &[],
         );
-        check(&[ab, request(&[], true)], &[], &["a", "b"]);
+        check(&[ab.clone(), request(&[], true)], &[], &[]);
+        let mut again = request(&[("a", 0, Some(1))], false);
+        again.partitions = again
+            .partitions
+            .iter()
+            .map(|update| PartitionUpdate {
+                topic_id: TopicId([2; 16]),
+                ..update.clone()
+            })
+            .collect();
+        check(&[ab, again], &["a-0", "b-0"], &[]);
     }
 }

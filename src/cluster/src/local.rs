@@ -22,7 +22,7 @@ pub trait LocalReplicas: Send + Sync + 'static {
     fn stop_replicas(&self, request: StopReplica) -> Result<ReplicaAnswers, RequestRefused>;
 
     /// The image changed and is already visible through `Cluster::image`. `removed` names topics
-    /// that left it with this change.
+    /// that were deleted with this change.
     fn metadata_updated(&self, image: &Arc<ClusterImage>, removed: &[TopicName]);
 
     /// What became of in-sync replicas that this broker's leader proposed. Called at any time; must
