@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ottla_controller::{LeaderAndIsr, ReplicaAnswers, RequestRefused, StopReplica};
-use ottla_metadata::{ClusterImage, ConfigImage, TopicName};
+use ottla_metadata::{ClusterImage, ConfigImage, LeaderEpoch, TopicName, TopicPartition};
 
 use crate::{IsrOutcome, IsrProposal};
 
@@ -28,6 +28,11 @@ pub trait LocalReplicas: Send + Sync + 'static {
     /// What became of in-sync replicas that this broker's leader proposed. Called at any time; must
     /// not block.
     fn isr_stored(&self, proposal: &IsrProposal, outcome: IsrOutcome);
+
+    /// Partitions of which this broker is no replica, with their leader epochs now. Who still leads
+    /// one in an older epoch must stop: it moved away while this broker was not registered, so
+    /// that no controller could say so.
+    fn moved_away(&self, partitions: Vec<(TopicPartition, LeaderEpoch)>);
 
     /// Dynamic configuration changed and is already visible through `Cluster::configs`.
     fn configs_changed(&self, configs: &Arc<ConfigImage>, changed: &[ConfigEntity]);

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use ottla_controller::{
-    LeaderAndIsr, ReplicaAnswers, ReplicaError, Request, RequestRefused, Sender, StopReplica,
-    UpdateMetadata,
+    LeaderAndIsr, PartitionUpdate, ReplicaAnswers, ReplicaError, Request, RequestRefused, Sender,
+    StopReplica, UpdateMetadata,
 };
-use ottla_metadata::{TopicName, TopicPartition, validate_topic_name};
+use ottla_metadata::{BrokerId, LeaderEpoch, TopicName, TopicPartition, validate_topic_name};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::LocalReplicas;
@@ -172,8 +172,14 @@ impl Receiver {
         if !removed.is_empty() {
             self.configs.forget(removed.clone()).await;
         }
-        self.blocking(move |local| local.metadata_updated(&next, &removed))
-            .await;
+        let moved = moved_away(self.shared.id(), &request);
+        self.blocking(move |local| {
+            local.metadata_updated(&next, &removed);
+            if !moved.is_empty() {
+                local.moved_away(moved);
+            }
+        })
+        .await;
     }
 
     /// Runs work of the local replicas where it may block.
@@ -192,6 +198,20 @@ impl Receiver {
             },
         }
     }
+}
+
+/// The partitions that have no replica on this broker, with their leader epochs; those of a topic
+/// that is no more are beyond all epochs.
+fn moved_away(own: BrokerId, request: &UpdateMetadata) -> Vec<(TopicPartition, LeaderEpoch)> {
+    let elsewhere = |update: &PartitionUpdate| {
+        let epoch = match &update.image {
+            Some(image) if image.replicas.contains(&own) => return None,
+            Some(image) => image.leader_epoch,
+            None => LeaderEpoch::MAX,
+        };
+        Some((update.partition.clone(), epoch))
+    };
+    request.partitions.iter().filter_map(elsewhere).collect()
 }
 
 fn topics<'a>(partitions: impl Iterator<Item = &'a TopicPartition>) -> Vec<TopicName> {

@@ -219,6 +219,15 @@ impl ReplicaManager {
         }
     }
 
+    /// Whether this broker leads the partition in an epoch older than `epoch`.
+    pub fn leads_before(&self, partition: &TopicPartition, epoch: LeaderEpoch) -> bool {
+        let replica = self.online(&partition.topic, partition.partition);
+        replica.is_ok_and(|replica| {
+            let state = replica.state();
+            state.brain.leader().is_some() && state.brain.leader_epoch() < epoch
+        })
+    }
+
     /// How an attempt to store a proposed ISR ended.
     pub fn isr_stored(&self, proposal: &IsrProposal, outcome: StoreOutcome) {
         let TopicPartition { topic, partition } = &proposal.partition;

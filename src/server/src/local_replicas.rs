@@ -9,7 +9,7 @@ use ottla_cluster::{
     LocalReplicas, ReplicaAnswers, RequestRefused, StopReplica, StopReplicaPartition,
 };
 use ottla_coordinator::{Coordinator, OFFSETS_TOPIC};
-use ottla_metadata::{BrokerId, ClusterImage, ConfigImage, TopicName, TopicPartition};
+use ottla_metadata::{BrokerId, ClusterImage, ConfigImage, LeaderEpoch, TopicName, TopicPartition};
 use ottla_replication::{
     Assignment, IsrStore, Leadership, ReplicaError, ReplicaManager, ReplicaStop, StoreOutcome,
 };
@@ -103,6 +103,28 @@ impl LocalReplicas for Replicas {
         }
         drop(live);
         self.coordinator.topics_deleted(removed);
+    }
+
+    fn moved_away(&self, partitions: Vec<(TopicPartition, LeaderEpoch)>) {
+        let still_led = partitions
+            .into_iter()
+            .filter(|(partition, epoch)| self.manager.leads_before(partition, *epoch));
+        let stops: Vec<ReplicaStop> = still_led
+            .map(|(partition, _)| ReplicaStop {
+                partition,
+                leader_epoch: None,
+                delete: false,
+            })
+            .collect();
+        if stops.is_empty() {
+            return;
+        }
+        for (partition, result) in self.manager.stop_replicas(stops) {
+            tracing::warn!(%partition, ?result, "no longer led here: it moved away unheard");
+            if result.is_ok() && *partition.topic == *OFFSETS_TOPIC {
+                self.coordinator.resigned(partition.partition, None);
+            }
+        }
     }
 
     fn isr_stored(&self, proposal: &IsrProposal, outcome: IsrOutcome) {

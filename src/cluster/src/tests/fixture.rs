@@ -5,7 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ottla_config::MetadataVersion;
-use ottla_metadata::{BrokerId, ClusterImage, ConfigImage, Endpoint, SecurityProtocol, TopicName};
+use ottla_metadata::{
+    BrokerId, ClusterImage, ConfigImage, Endpoint, LeaderEpoch, SecurityProtocol, TopicName,
+    TopicPartition,
+};
 use ottla_zk::testing::{self, MemoryRecord};
 use ottla_zk::{Zk, ZkConfig};
 use parking_lot::Mutex;
@@ -63,6 +66,12 @@ impl LocalReplicas for Recorder {
     fn metadata_updated(&self, _image: &Arc<ClusterImage>, removed: &[TopicName]) {
         for topic in removed {
             self.note(format!("forget {topic}"));
+        }
+    }
+
+    fn moved_away(&self, partitions: Vec<(TopicPartition, LeaderEpoch)>) {
+        for (partition, epoch) in partitions {
+            self.note(format!("elsewhere {partition} epoch {epoch}"));
         }
     }
 
