@@ -264,7 +264,16 @@ impl Broker {
             Request::UpdateMetadata(request) => request.sender,
             Request::StopReplica(request) => request.sender,
         };
-        self.admit(sender)?;
+        let admitted = self.admit(sender);
+        self.oracle.note(|| {
+            let told = told(&request);
+            let from = (sender.controller, sender.controller_epoch);
+            format!(
+                "broker {} is told by {from:?}: {told}, {admitted:?}",
+                self.id
+            )
+        });
+        admitted?;
         match request {
             Request::UpdateMetadata(request) => {
                 self.update_metadata(request);
@@ -282,7 +291,16 @@ impl Broker {
         if request.complete {
             self.image.partitions.clear();
         }
+        let mut moved = Vec::new();
         for update in request.partitions.iter().cloned() {
+            let epoch = match &update.image {
+                Some(image) if image.replicas.contains(&self.id) => None,
+                Some(image) => Some(image.leader_epoch),
+                None => Some(LeaderEpoch::MAX),
+            };
+            if let Some(epoch) = epoch {
+                moved.push((update.partition.clone(), epoch));
+            }
             match update.image {
                 Some(image) => {
                     let value = (update.topic_id, image);
@@ -298,7 +316,24 @@ impl Broker {
         for tp in all {
             self.step(&tp, Event::LiveBrokers(Arc::clone(&live)));
         }
+        for (tp, epoch) in moved {
+            self.moved_away(&tp, epoch);
+        }
         self.look_again();
+    }
+
+    /// The partition has no replica here. Whoever still leads it missed that it moved.
+    fn moved_away(&mut self, tp: &TopicPartition, epoch: LeaderEpoch) {
+        let stale = self.replicas.get(tp).is_some_and(|replica| {
+            replica.brain.leader().is_some() && replica.brain.leader_epoch() < epoch
+        });
+        if stale {
+            let _ = self.stop(&StopReplicaPartition {
+                partition: tp.clone(),
+                leader_epoch: -1,
+                delete: false,
+            });
+        }
     }
 
     fn live(&self) -> BTreeSet<BrokerId> {
@@ -672,5 +707,28 @@ fn is_worth_telling(read: &Result<FetchedPart, Refused>) -> bool {
     match read {
         Ok(read) => read.diverging.is_some() || !read.entries.is_empty(),
         Err(_) => true,
+    }
+}
+
+/// A request in short, for the trace.
+fn told(request: &Request) -> String {
+    match request {
+        Request::UpdateMetadata(request) => format!(
+            "UpdateMetadata of {} partitions, brokers {:?}",
+            request.partitions.len(),
+            request.brokers.iter().map(|b| b.id.0).collect::<Vec<_>>()
+        ),
+        Request::LeaderAndIsr(request) => {
+            let partitions = request.partitions.iter().map(|p| {
+                let leader = p.leader.map_or(-1, |id| id.0);
+                format!("{} by {leader} in {}", p.partition, p.leader_epoch)
+            });
+            format!("LeaderAndIsr {:?}", partitions.collect::<Vec<_>>())
+        }
+        Request::StopReplica(request) => {
+            let partitions = request.partitions.iter();
+            let partitions = partitions.map(|p| format!("{} delete {}", p.partition, p.delete));
+            format!("StopReplica {:?}", partitions.collect::<Vec<_>>())
+        }
     }
 }

@@ -15,6 +15,7 @@ use ottla_metadata::{BrokerId, BrokerInfo, TopicId, TopicName, TopicPartition};
 
 use crate::broker::{Asker, Broker};
 use crate::message::Body;
+use crate::options::Cluster;
 use crate::outbox::Outboxes;
 use crate::port::{Either, Mailbox, Port, either};
 use crate::random::Random;
@@ -55,6 +56,8 @@ impl From<Expired> for TermOver {
     }
 }
 
+type Assignments = BTreeMap<TopicPartition, Vec<BrokerId>>;
+
 #[derive(Default)]
 struct States {
     reads: Vec<(TopicPartition, Read<StateNode>)>,
@@ -76,6 +79,8 @@ pub(crate) struct Driver {
     registered_in: u64,
     retry_at: Option<i64>,
     unclean: UncleanElection,
+    /// Whether leaders ask the controller to change ISRs.
+    told_by_leaders: bool,
     random: Random,
     waiters: BTreeMap<WaiterId, Asker>,
     next_waiter: u64,
@@ -86,8 +91,7 @@ impl Driver {
         broker: Shared,
         zk: Zk,
         inputs: Inputs,
-        settings: ottla_controller::Settings,
-        unclean: UncleanElection,
+        cluster: &Cluster,
         random: Random,
     ) -> Driver {
         let (id, port) = (broker.borrow().id, broker.borrow().port.clone());
@@ -98,12 +102,16 @@ impl Driver {
             port,
             zk,
             inputs,
-            brain: Controller::new(id, settings),
+            brain: Controller::new(id, cluster.settings()),
             actions: VecDeque::new(),
             fence: None,
             registered_in: 0,
             retry_at: None,
-            unclean,
+            unclean: UncleanElection {
+                default: cluster.unclean,
+                ..UncleanElection::default()
+            },
+            told_by_leaders: cluster.alter_partition,
             random,
             waiters: BTreeMap::new(),
             next_waiter: 0,
@@ -214,6 +222,7 @@ impl Driver {
                 broker_epoch,
                 partitions,
             },
+            Body::Reassign(partitions) => TermEvent::Reassign { waiter, partitions },
             Body::Shutdown(broker, broker_epoch) => TermEvent::ControlledShutdown {
                 waiter,
                 broker,
@@ -415,6 +424,8 @@ impl Driver {
             }
             Watched::Children(Directory::IsrChanges) if active => self.read_isr_changes().await?,
             Watched::Data(Path::PreferredElection) if active => self.read_preferred().await?,
+            Watched::Data(Path::Reassignment) if active => self.read_reassignments().await?,
+            Watched::Data(Path::State(tp)) if active => self.watch_states(vec![tp]).await?,
             _ => {}
         }
         Ok(())
@@ -543,6 +554,52 @@ impl Driver {
         Ok(())
     }
 
+    async fn reassignments(&self) -> Result<Assignments, Expired> {
+        let node = self.zk.get(Path::Reassignment, true).await?;
+        match node.map(|node| node.value) {
+            Some(Value::Assignments(entries)) => Ok(entries),
+            _ => Ok(Assignments::new()),
+        }
+    }
+
+    async fn read_reassignments(&mut self) -> Result<(), Expired> {
+        let entries = self.reassignments().await?;
+        self.step_in_term(TermEvent::ReassignmentsRead(entries));
+        Ok(())
+    }
+
+    async fn drop_reassignments(
+        &mut self,
+        fence: Fence,
+        dropped: Assignments,
+    ) -> Result<(), TermOver> {
+        let mut left = self.reassignments().await?;
+        let before = left.len();
+        left.retain(|tp, target| dropped.get(tp) != Some(target));
+        if left.len() != before {
+            let op = match left.is_empty() {
+                true => Op::Delete(Path::Reassignment, None),
+                false => Op::Set(Path::Reassignment, Value::Assignments(left), None),
+            };
+            self.write(fence, op).await?;
+        }
+        Ok(self.read_reassignments().await?)
+    }
+
+    /// State nodes of partitions that are being moved, watched where leaders write them.
+    async fn watch_states(&mut self, mut partitions: Vec<TopicPartition>) -> Result<(), Expired> {
+        let told_by_leaders = self.told_by_leaders;
+        partitions.retain(|tp| !told_by_leaders && self.brain.is_reassigning(tp));
+        for tp in partitions.clone() {
+            self.zk.get(Path::State(tp), true).await?;
+        }
+        if !partitions.is_empty() {
+            let reads = self.states(partitions).await?.reads;
+            self.step_in_term(TermEvent::StatesRead(reads));
+        }
+        Ok(())
+    }
+
     async fn load(&mut self, fence: Fence) -> Result<(), TermOver> {
         let old = self.zk.children(Directory::IsrChanges, false).await?;
         for path in old {
@@ -577,6 +634,7 @@ impl Driver {
         let event = TermEvent::Loaded(Box::new(loaded));
         self.step(Event::InTerm(fence.epoch, event));
         self.read_preferred().await?;
+        self.read_reassignments().await?;
         Ok(())
     }
 
@@ -652,8 +710,13 @@ impl Driver {
                 self.answer(action);
                 Ok(())
             }
+            Action::DropReassignments(fence, entries) => {
+                self.drop_reassignments(fence, entries).await
+            }
+            Action::WatchStates(partitions) => Ok(self.watch_states(partitions).await?),
             Action::Resign => {
                 self.resign().await;
+                self.retry_at = Some(self.port.now_ms() + RETRY_PAUSE);
                 Ok(())
             }
             // Answers to what nobody asks for in this world.

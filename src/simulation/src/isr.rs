@@ -7,12 +7,13 @@ use std::rc::Rc;
 use std::task::Poll;
 
 use ottla_controller::{AlterationAnswer, AlterationError, IsrAlteration, LeaderIsr, TopicKey};
-use ottla_metadata::TopicPartition;
+use ottla_metadata::{BrokerId, TopicPartition};
 use ottla_partition::{Event, StoreOutcome};
 
 use crate::broker::{Broker, Proposal};
 use crate::message::Body;
-use crate::network::Place;
+use crate::network::{Connection, Place};
+use crate::port::{Either, either};
 use crate::session::Zk;
 use crate::zookeeper::{Node, Op, Path, Value};
 
@@ -140,7 +141,7 @@ pub(crate) async fn ask_controller(broker: Shared) {
         broker.borrow().proposals.clone(),
     );
     let mut pending: BTreeMap<TopicPartition, Proposal> = BTreeMap::new();
-    let mut through = port.connection();
+    let mut open: Option<(BrokerId, Connection)> = None;
     loop {
         if pending.is_empty() {
             let proposal = proposals.take().await;
@@ -157,13 +158,23 @@ pub(crate) async fn ask_controller(broker: Shared) {
             let _ = port.sleep(PAUSE).await;
             continue;
         };
+        let through = match open {
+            Some((to, through)) if to == controller => through,
+            _ => port.connection(),
+        };
+        open = Some((controller, through));
         let asked: Vec<Proposal> = pending.values().cloned().collect();
         let wanted = asked.iter().map(alteration).collect();
         let body = Body::AlterPartition(id, epoch, wanted);
         let answer = port.call_within(PATIENCE, through, Place::Broker(controller), body);
-        let Ok(Body::Altered(Ok(answers))) = answer.await else {
+        // A controller that hangs would be waited for long after it has been replaced.
+        let replaced = std::future::poll_fn(|_| match broker.borrow().image.controller {
+            now if now == Some(controller) => Poll::Pending,
+            _ => Poll::Ready(()),
+        });
+        let Either::Left(Ok(Body::Altered(Ok(answers)))) = either(answer, replaced).await else {
             port.close(through);
-            through = port.connection();
+            open = None;
             let _ = port.sleep(PAUSE).await;
             continue;
         };

@@ -56,6 +56,8 @@ pub(crate) enum Body {
     /// ControlledShutdown: who leaves, with its broker epoch.
     Shutdown(BrokerId, i64),
     ShutDown(Result<BTreeSet<TopicPartition>, ShutdownRefused>),
+    /// AlterPartitionReassignments, and its cancellation.
+    Reassign(BTreeMap<TopicPartition, Option<Vec<BrokerId>>>),
     Metadata,
     MetadataIs(BTreeMap<TopicPartition, PartitionImage>),
     /// A timer.

@@ -7,16 +7,21 @@ use ottla_controller::{Assignment, TopicNode};
 use ottla_metadata::{BrokerId, TopicId, TopicName, TopicPartition};
 
 use crate::network::Place;
-use crate::port::MILLI;
+use crate::port::{MILLI, Micros};
 use crate::random::Random;
 use crate::world::{Event, World};
 use crate::zookeeper::{Op, Path, Value};
+
+/// How long a broker may take to leave in good order.
+const LEAVING: Micros = 8_000 * MILLI;
 
 /// The operator.
 pub(crate) struct Operator {
     faults: Random,
     admin: Random,
     next_topic: u32,
+    /// When somebody was last asked to leave in good order.
+    left_at: Micros,
 }
 
 impl Operator {
@@ -25,6 +30,7 @@ impl Operator {
             faults: Random::stream(seed, "operator"),
             admin: Random::stream(seed, "admin"),
             next_topic: 0,
+            left_at: 0,
         }
     }
 
@@ -55,7 +61,10 @@ impl Operator {
             2..=4 if faults.processes => self.start_somebody(world),
             5 if faults.processes => world.pause(id),
             6 | 7 if faults.processes => ids.iter().for_each(|id| world.resume(*id)),
-            8 if faults.processes => world.shut_down(id),
+            8 if faults.processes => {
+                self.left_at = world.now;
+                world.shut_down(id);
+            }
             9 if faults.network && id != other => {
                 world
                     .oracle
@@ -145,7 +154,7 @@ impl Operator {
             return self.create(world, None);
         };
         let marked = world.zk.node(&Path::DeleteTopic(name.clone())).is_some();
-        match self.admin.between(0, 5) {
+        match self.admin.between(0, 7) {
             0 if names.len() < 4 => {
                 let again = self.admin.one_in(2).then_some(name);
                 self.create(world, again);
@@ -155,6 +164,7 @@ impl Operator {
                 self.write(world, vec![mark]);
             }
             2 if !marked => self.grow(world, name),
+            3 | 4 => self.reassign(world),
             _ => {
                 let mut partitions = BTreeSet::new();
                 for (name, (node, _)) in topics {
@@ -223,12 +233,35 @@ impl Operator {
             let process = world.broker(id).and_then(|process| process.broker.as_ref());
             process.is_some_and(|p| p.broker.borrow().image.topic_id(&name) == Some(node.id))
         };
-        if self.admin.one_in(2) && world.broker_ids().into_iter().all(knows) {
+        let nobody_leaves = world.now - self.left_at > LEAVING;
+        if self.admin.one_in(2) && nobody_leaves && world.broker_ids().into_iter().all(knows) {
             node.id = TopicId::ZERO;
         }
         let set = Op::Set(Path::Topic(name.clone()), Value::Topic(node), Some(version));
         if self.write(world, vec![set]) {
             self.serve(world, &name, &known, number);
+        }
+    }
+
+    /// Moves some partitions, by request or by the node of the command line, or cancels it.
+    fn reassign(&mut self, world: &mut World) {
+        let mut moves = BTreeMap::new();
+        for (name, (node, _)) in world.topics() {
+            for number in node.partitions.keys() {
+                if self.admin.one_in(3) {
+                    let target = self.assignment(world).replicas;
+                    moves.insert(TopicPartition::new(name.clone(), *number), target);
+                }
+            }
+        }
+        match self.admin.between(0, 5) {
+            _ if moves.is_empty() => {}
+            0 | 1 => {
+                let value = Value::Assignments(moves);
+                self.write(world, vec![Op::Create(Path::Reassignment, value)]);
+            }
+            2 => world.reassign(moves.into_keys().map(|tp| (tp, None)).collect()),
+            _ => world.reassign(moves.into_iter().map(|(tp, to)| (tp, Some(to))).collect()),
         }
     }
 

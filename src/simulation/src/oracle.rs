@@ -13,6 +13,9 @@ use crate::port::Micros;
 use crate::random::mix;
 use crate::zookeeper::{Change, Path, Value};
 
+/// How long after a power failure messages may be on their way that were sent before.
+const JUST_NOW: Micros = 4_000_000;
+
 /// A partition of a topic of one life: a topic that was deleted and created again is another.
 type Key = (TopicPartition, TopicId);
 
@@ -264,7 +267,7 @@ impl Oracle {
     ) {
         let state = &mut *self.0.borrow_mut();
         let truth = state.truths.entry((tp.clone(), topic)).or_default();
-        if epoch < truth.lossy_epoch {
+        if epoch < truth.lossy_epoch || entries.is_empty() {
             return;
         }
         let from = index(at);
@@ -297,9 +300,9 @@ impl Oracle {
         let now = state.now;
         for (tp, _) in lost {
             for ((name, _), truth) in &mut state.truths {
-                let in_sync = truth.stored.as_ref().is_some_and(|s| s.isr.contains(&id));
-                // What was not committed yet may be so in a moment: the leader may have been told.
-                if name == tp && in_sync {
+                // What was not committed yet may be so in a moment, and who is not in sync too: the
+                // leader may have been told.
+                if name == tp {
                     truth.wounded.insert(id, now);
                 }
             }
@@ -344,7 +347,10 @@ impl Oracle {
                     }
                 }
             }
-            (Path::Topic(name), None) => _ = state.topics.remove(name),
+            (Path::Topic(name), None) => {
+                state.topics.remove(name);
+                state.topic_removed(name, change);
+            }
             (Path::DeleteTopic(name), Some(_)) => _ = state.marked.insert(name.clone()),
             (Path::DeleteTopic(name), None) => _ = state.marked.remove(name),
             (Path::Broker(id), after) => {
@@ -435,6 +441,24 @@ impl Truth {
 impl State {
     fn broken(&mut self, what: String) {
         self.violation.get_or_insert(what);
+    }
+
+    /// The znodes of a topic go last: whoever held it has deleted its logs.
+    fn topic_removed(&mut self, name: &TopicName, change: &Change) {
+        let Some(Value::Topic(node)) = change.before.as_ref().map(|node| &node.value) else {
+            return;
+        };
+        for (number, assignment) in &node.partitions {
+            let tp = TopicPartition::new(name.clone(), *number);
+            let holds = |id: &&BrokerId| {
+                let disk = self.disks.get(id).map(|disk| disk.borrow());
+                let log = disk.as_ref().and_then(|disk| disk.logs.get(&tp));
+                log.is_some_and(|log| log.topic_id == node.id)
+            };
+            if let Some(id) = assignment.replicas.iter().find(holds).copied() {
+                return self.broken(format!("{tp} is deleted, but {id} has its log"));
+            }
+        }
     }
 
     /// Whether that broker has everything that is committed.
@@ -543,6 +567,8 @@ impl State {
         after: &LeaderIsr,
         as_controller: bool,
     ) {
+        let whole = after.isr.iter().copied();
+        let whole: BTreeSet<BrokerId> = whole.filter(|id| self.has_all(*id, tp, topic)).collect();
         let truth = self.truths.entry((tp.clone(), topic)).or_default();
         let before = truth.stored.replace(after.clone());
         let leader = after.leader;
@@ -566,7 +592,17 @@ impl State {
         if after.isr.is_empty() || leader.is_some_and(|leader| !after.isr.contains(&leader)) {
             broken = Some(format!("{tp}: {after:?} is led from outside"));
         }
-        truth.wounded.retain(|id, _| after.isr.contains(id));
+        let now = self.now;
+        let was_in = |id: &BrokerId| {
+            before
+                .as_ref()
+                .is_some_and(|before| before.isr.contains(id))
+        };
+        truth.wounded.retain(|id, at| {
+            // The leader may have asked to add it before it heard.
+            let fresh = now - *at < JUST_NOW && !whole.contains(id);
+            fresh || was_in(id) && after.isr.contains(id)
+        });
         let lossy = match (&before, leader) {
             (Some(before), Some(leader)) if !before.isr.contains(&leader) => {
                 if !self.unclean_allowed {

@@ -251,6 +251,12 @@ impl Scenario {
         self.write(vec![Op::Create(path, Value::Topic(node))]);
     }
 
+    /// Asks the controller to move a partition to other brokers.
+    pub fn reassign(&mut self, tp: &TopicPartition, replicas: &[i32]) {
+        let target = replicas.iter().copied().map(BrokerId).collect();
+        self.world.reassign([(tp.clone(), Some(target))].into());
+    }
+
     /// Sends a record with acks=all to the leader as stored.
     ///
     /// # Errors

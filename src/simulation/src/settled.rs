@@ -27,6 +27,8 @@ fn check(world: &World) -> Result<(), String> {
     }
     let election = world.zk.node(&Path::PreferredElection);
     must(election.is_none(), || "an election is asked for".to_owned())?;
+    let moves = world.zk.node(&Path::Reassignment);
+    must(moves.is_none(), || format!("{moves:?} are asked for"))?;
     for id in world.broker_ids() {
         check_broker(world, id, *controller)?;
     }
@@ -34,6 +36,8 @@ fn check(world: &World) -> Result<(), String> {
         must(!node.id.is_zero(), || format!("{name} has no id"))?;
         for (number, assignment) in &node.partitions {
             let tp = TopicPartition::new(name.clone(), *number);
+            let still = assignment.adding.is_empty() && assignment.removing.is_empty();
+            must(still, || format!("{tp} moves: {assignment:?}"))?;
             check_partition(world, &tp, node.id, &assignment.replicas)?;
         }
     }
@@ -78,13 +82,16 @@ fn check_broker(world: &World, id: BrokerId, controller: BrokerId) -> Result<(),
         })?;
     }
     let topics = world.topics();
-    for (tp, log) in &broker.disk.borrow().logs {
-        let topic = topics
-            .get(&tp.topic)
-            .filter(|(node, _)| node.id == log.topic_id);
-        let assignment = topic.and_then(|(node, _)| node.partitions.get(&tp.partition));
-        let is_ours = assignment.is_some_and(|a| a.replicas.contains(&id));
-        must(is_ours, || format!("broker {id} still has a log of {tp}"))?;
+    for (tp, replica) in &broker.replicas {
+        let state = world.zk.node(&Path::State(tp.clone()));
+        let leader = match state.map(|node| &node.value) {
+            Some(Value::State(state)) => state.leader,
+            _ => None,
+        };
+        must(
+            replica.brain.leader().is_none() || leader == Some(id),
+            || format!("broker {id} leads {tp}, the leader is {leader:?}"),
+        )?;
     }
     for tp in image.partitions.keys() {
         must(topics.contains_key(&tp.topic), || {

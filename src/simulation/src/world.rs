@@ -6,7 +6,6 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::rc::Rc;
 
-use ottla_controller::UncleanElection;
 use ottla_metadata::{BrokerId, TopicId, TopicName, TopicPartition};
 
 use crate::broker::Broker;
@@ -345,18 +344,12 @@ impl World {
         )));
         let zk = Zk::new(&port, cluster.session_timeout);
         let inputs = Inputs::default();
-        let unclean = UncleanElection {
-            default: cluster.unclean,
-            ..UncleanElection::default()
-        };
         let random = Random::stream(self.seed, &format!("broker {number}"));
-        let settings = cluster.settings();
         let driver = Driver::new(
             Rc::clone(&broker),
             zk.clone(),
             inputs.clone(),
-            settings,
-            unclean,
+            &cluster,
             random,
         );
         port.spawn(zk.clone().keep());
@@ -668,6 +661,22 @@ impl World {
             _ => None,
         };
         self.zk.nodes().filter_map(topic).collect()
+    }
+
+    /// Asks the controller to move partitions, if it can be asked.
+    pub(crate) fn reassign(&mut self, moves: BTreeMap<TopicPartition, Option<Vec<BrokerId>>>) {
+        let Some(Value::Controller(id)) = self.zk.node(&Path::Controller).map(|n| &n.value) else {
+            return;
+        };
+        let Some(number) = self.process_at(Place::Broker(*id)) else {
+            return;
+        };
+        let process = self.processes.get(&number).filter(|p| !p.paused);
+        if let Some(broker) = process.and_then(|process| process.broker.as_ref()) {
+            let nobody = (Connection(0), 0);
+            broker.inputs.commands.put((nobody, Body::Reassign(moves)));
+            self.poll(number);
+        }
     }
 
     /// The session of a broker's process.

@@ -21,6 +21,7 @@ pub(crate) enum Path {
     DeleteTopic(TopicName),
     IsrChange(i64),
     PreferredElection,
+    Reassignment,
 }
 
 /// A node whose children are listed.
@@ -53,6 +54,7 @@ pub(crate) enum Value {
     Topic(TopicNode),
     State(LeaderIsr),
     Partitions(BTreeSet<TopicPartition>),
+    Assignments(BTreeMap<TopicPartition, Vec<BrokerId>>),
 }
 
 /// A node.

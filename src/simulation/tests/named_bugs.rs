@@ -480,3 +480,23 @@ fn kafka_14190_a_topic_keeps_its_id() {
     cluster.produce(&t0()).unwrap();
     assert_eq!(cluster.log(1, &t0()).len(), 2);
 }
+
+/// Found by the simulation, and true of Kafka: a partition moves away from its leader while that one has
+/// no session. When it is back, no controller has a word for it, since it has no replica, and it
+/// took records from whoever asked it.
+#[test]
+fn a_leader_without_a_replica_stops_leading() {
+    let mut cluster = cluster(Setup::default(), &[1, 2, 3]);
+    cluster.produce(&t0()).unwrap();
+    cluster.cut_from_zookeeper(1);
+    cluster.expire(1);
+    cluster.run(300);
+    cluster.reassign(&t0(), &[2, 3]);
+    cluster.run(2_000);
+    assert_eq!(leader_and_isr(&cluster), (Some(2), vec![2, 3]));
+    assert!(cluster.append(1, &t0()).is_ok(), "it has not heard");
+    cluster.mend();
+    cluster.run(10_000);
+    let refused = cluster.append(1, &t0()).unwrap_err();
+    assert_eq!(refused, "NotLeader");
+}
