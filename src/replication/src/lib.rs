@@ -1,8 +1,8 @@
 //! The partitions of this broker: drives `ottla-partition` on `ottla-log`.
 //!
 //! [`ReplicaManager`] is the door: produce, fetch, offset look-ups, deletion of records, and what
-//! the controller says. Nothing here knows requests of the wire, ZooKeeper or who the controller
-//! is. Appends and reads happen inside the call; what has to wait (followers, a flush, data that
+//! the controller says. Nothing here knows the requests of clients, ZooKeeper or who the controller
+//! is; `fetcher` asks other brokers for what their leaders have. Appends and reads happen inside the call; what has to wait (followers, a flush, data that
 //! is not there yet) comes back as [`Completion::Pending`]. Nobody polls: whoever waits is woken
 //! by the step that makes the wait pointless.
 //!

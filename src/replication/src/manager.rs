@@ -342,7 +342,9 @@ impl ReplicaManager {
             .follower()
             .and_then(|follower| follower.leader);
         let connections = self.fetcher_count.load(Ordering::Relaxed);
-        self.fetchers.place(&self.me, replica, leader, connections);
+        if let Some(manager) = self.me.upgrade() {
+            self.fetchers.place(&manager, replica, leader, connections);
+        }
     }
 
     pub(crate) fn runtime(&self) -> &Handle {

@@ -14,7 +14,7 @@ mod task;
 mod versions;
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
 use ottla_metadata::{BrokerId, TopicPartition};
 use parking_lot::Mutex;
@@ -91,7 +91,7 @@ impl Fetchers {
     /// [`Fetchers::wake`].
     pub(crate) fn place(
         &self,
-        manager: &Weak<ReplicaManager>,
+        manager: &Arc<ReplicaManager>,
         replica: &Arc<Replica>,
         leader: Option<BrokerId>,
         connections: usize,
@@ -162,17 +162,11 @@ impl Drop for Fetchers {
     }
 }
 
-fn start(manager: &Weak<ReplicaManager>, key: FetcherKey) -> Running {
+fn start(manager: &Arc<ReplicaManager>, key: FetcherKey) -> Running {
     let inbox = Arc::new(Inbox::default());
-    let task = Task::new(Weak::clone(manager), key, Arc::clone(&inbox));
-    let spawned = match manager.upgrade() {
-        Some(manager) => manager.runtime().spawn(task.run()),
-        None => tokio::spawn(std::future::ready(())),
-    };
-    Running {
-        inbox,
-        task: spawned.abort_handle(),
-    }
+    let task = Task::new(manager, key, Arc::clone(&inbox));
+    let task = manager.runtime().spawn(task.run()).abort_handle();
+    Running { inbox, task }
 }
 
 #[cfg(test)]

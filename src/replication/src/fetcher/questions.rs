@@ -10,7 +10,6 @@ use ottla_protocol::messages::{ListOffsetsRequest, OffsetForLeaderEpochRequest};
 use super::link::LinkError;
 use super::requests::{self, EARLIEST, EpochQuestion, LATEST, OffsetQuestion};
 use super::task::{Task, asker, blocking};
-use super::versions::Versions;
 use crate::manager::ReplicaManager;
 
 impl Task {
@@ -19,7 +18,7 @@ impl Task {
         manager: &Arc<ReplicaManager>,
         questions: Vec<EpochQuestion>,
     ) {
-        let version = Versions::of(manager.settings.following.version).epoch_end;
+        let version = self.versions.epoch_end;
         let asked: Vec<_> = questions
             .iter()
             .map(|question| (question.partition.clone(), question.leader_epoch))
@@ -57,7 +56,7 @@ impl Task {
         manager: &Arc<ReplicaManager>,
         questions: Vec<OffsetQuestion>,
     ) {
-        let version = Versions::of(manager.settings.following.version).list_offsets;
+        let version = self.versions.list_offsets;
         let asked: Vec<_> = questions
             .iter()
             .map(|question| (question.partition.clone(), question.leader_epoch))

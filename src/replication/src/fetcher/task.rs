@@ -26,6 +26,7 @@ const BYTES_PER_TURN: usize = 1 << 20;
 pub(super) struct Task {
     pub(super) manager: Weak<ReplicaManager>,
     pub(super) key: FetcherKey,
+    pub(super) versions: Versions,
     pub(super) inbox: Arc<Inbox>,
     pub(super) members: HashMap<TopicPartition, Arc<Replica>>,
     /// Partitions by topic id: answers of later versions name no topics.
@@ -47,10 +48,11 @@ pub(super) struct Task {
 }
 
 impl Task {
-    pub(super) fn new(manager: Weak<ReplicaManager>, key: FetcherKey, inbox: Arc<Inbox>) -> Task {
+    pub(super) fn new(manager: &Arc<ReplicaManager>, key: FetcherKey, inbox: Arc<Inbox>) -> Task {
         Task {
-            manager,
+            manager: Arc::downgrade(manager),
             key,
+            versions: Versions::of(manager.settings.following.version),
             inbox,
             members: HashMap::new(),
             names: HashMap::new(),
@@ -79,7 +81,7 @@ impl Task {
             } else if !self.offsets.is_empty() {
                 let questions = std::mem::take(&mut self.offsets);
                 self.ask_offsets(&manager, questions).await;
-            } else if let Some(plan) = self.next_fetch(&manager) {
+            } else if let Some(plan) = self.next_fetch() {
                 self.fetch(&manager, plan).await;
             } else {
                 let wait = self.next_delayed().map(|at| at - manager.now());
@@ -188,15 +190,15 @@ impl Task {
         }
     }
 
-    fn next_fetch(&mut self, manager: &ReplicaManager) -> Option<Plan> {
-        let version = Versions::of(manager.settings.following.version).fetch;
+    fn next_fetch(&mut self) -> Option<Plan> {
+        let version = self.versions.fetch;
         self.session.next(version >= SESSIONS, version >= TOPIC_IDS)
     }
 
     async fn fetch(&mut self, manager: &Arc<ReplicaManager>, plan: Plan) {
         let settings = &manager.settings.following;
         let by_id = plan.by_id;
-        let version = match Versions::of(settings.version).fetch {
+        let version = match self.versions.fetch {
             version if version >= TOPIC_IDS && !by_id => TOPIC_IDS - 1,
             version => version,
         };
