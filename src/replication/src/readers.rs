@@ -14,8 +14,8 @@ use crate::fetch::ReadBound;
 pub(crate) struct FetchWake {
     missing: AtomicI64,
     enough: AtomicBool,
-    /// The places in the fetch of the partitions that have news.
-    touched: Mutex<Vec<usize>>,
+    /// One bit per partition of the fetch: whether it has news.
+    touched: Mutex<Vec<u64>>,
     notify: Notify,
 }
 
@@ -32,7 +32,7 @@ impl FetchWake {
     /// So many bytes more can be read of the partition at `place`. Answers whether that made it
     /// enough.
     fn grow(&self, place: usize, bytes: u64) -> bool {
-        self.touched.lock().push(place);
+        self.touch(place);
         let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
         let before = self.missing.fetch_sub(bytes, Ordering::AcqRel);
         let enough = before <= bytes;
@@ -45,7 +45,7 @@ impl FetchWake {
 
     /// Something changed that only a fresh look at the partition at `place` can judge.
     pub(crate) fn look_again(&self, place: usize) {
-        self.touched.lock().push(place);
+        self.touch(place);
         self.notify.notify_one();
     }
 
@@ -53,12 +53,26 @@ impl FetchWake {
         self.notify.notified().await;
     }
 
+    fn touch(&self, place: usize) {
+        let mut touched = self.touched.lock();
+        if touched.len() <= place / 64 {
+            touched.resize(place / 64 + 1, 0);
+        }
+        if let Some(word) = touched.get_mut(place / 64) {
+            *word |= 1 << (place % 64);
+        }
+    }
+
     /// The places of the partitions that have news, ascending.
     pub(crate) fn take_touched(&self) -> Vec<usize> {
-        let mut touched = std::mem::take(&mut *self.touched.lock());
-        touched.sort_unstable();
-        touched.dedup();
-        touched
+        let words = std::mem::take(&mut *self.touched.lock());
+        let bits = |(at, word): (usize, u64)| {
+            (0..64)
+                .filter(move |bit| word >> bit & 1 == 1)
+                .map(move |bit| at * 64 + bit)
+        };
+        let set = words.into_iter().enumerate().filter(|(_, word)| *word != 0);
+        set.flat_map(bits).collect()
     }
 
     /// Whether it was woken because enough can be read.
@@ -189,5 +203,9 @@ mod tests {
         readers.committed(20);
         assert!(wake.has_enough());
         assert_eq!(wake.take_touched(), [3]);
+        for place in [200, 0, 64, 0] {
+            wake.look_again(place);
+        }
+        assert_eq!(wake.take_touched(), [0, 64, 200]);
     }
 }
