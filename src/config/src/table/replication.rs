@@ -13,7 +13,7 @@ pub(super) const KEYS: &[KeyDef] = &[
     KeyDef::new(Medium, "replica.fetch.response.max.bytes", Int, Some("10485760"), "Bytes that a follower asks for per request.").check(Check::AtLeast(0)).implemented(),
     KeyDef::new(High, "replica.fetch.min.bytes", Int, Some("1"), "Bytes that a leader waits for before it answers a follower.").implemented(),
     KeyDef::new(High, "replica.fetch.wait.max.ms", Int, Some("500"), "How long the leader may wait for them. Must not exceed replica.lag.time.max.ms.").implemented(),
-    KeyDef::new(Medium, "replica.fetch.backoff.ms", Int, Some("1000"), "Pause after a failed fetch.").check(Check::AtLeast(0)).implemented(),
+    KeyDef::new(Medium, "replica.fetch.backoff.ms", Int, Some("1000"), "Pause after a failed fetch; the longest one while a new leader does not know yet that it leads.").check(Check::AtLeast(0)).implemented(),
     KeyDef::new(High, "replica.socket.timeout.ms", Int, Some("30000"), "Timeout of a follower's requests.").implemented(),
     KeyDef::new(High, "replica.socket.receive.buffer.bytes", Int, Some("65536"), "Receive buffer of a follower's sockets; -1 leaves it to the system.").implemented(),
     KeyDef::new(Medium, "replica.selector.class", String, None, "Java class that tells a consumer which replica to read from. Kafka's own two are known: by rack, and always the leader.").check(Check::OneOf(&["org.apache.kafka.common.replica.RackAwareReplicaSelector", "org.apache.kafka.common.replica.LeaderSelector"])).implemented(),
