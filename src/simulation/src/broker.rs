@@ -84,6 +84,8 @@ pub(crate) struct Broker {
     pub(crate) image: Image,
     /// Of our registration; -1 while there is none.
     pub(crate) epoch: i64,
+    /// Whether this process has been registered at all.
+    pub(crate) was_registered: bool,
     /// The highest controller epoch seen.
     controller_epoch: i32,
     pub(crate) replicas: BTreeMap<TopicPartition, Replica>,
@@ -111,6 +113,7 @@ impl Broker {
             mistakes: cluster.mistakes,
             image: Image::default(),
             epoch: -1,
+            was_registered: false,
             controller_epoch: 0,
             replicas: BTreeMap::new(),
             parked: Vec::new(),
@@ -472,8 +475,12 @@ impl Broker {
 
     // Requests of clients and followers.
 
-    /// Serves a request, now or later.
+    /// Serves a request, now or later. Nothing is heard before the first registration, as at the start
+    /// of a real broker: what comes then was meant for the process before.
     pub(crate) fn serve(&mut self, asker: Asker, body: Body) {
+        if !self.was_registered {
+            return;
+        }
         let answer = match body {
             Body::Control(request) => Body::Controlled(self.receive(request)),
             Body::Fetch(from, parts) => return self.fetch(asker, from, parts),

@@ -308,6 +308,7 @@ impl Driver {
         };
         self.registered_in = generation;
         self.broker.borrow_mut().epoch = epoch;
+        self.broker.borrow_mut().was_registered = true;
         self.is_registered().await?;
         Ok(())
     }

@@ -5,7 +5,7 @@
 use ottla_simulation::{Counts, Options, run};
 
 /// How many seeds the suite runs; chosen for the time they take.
-const SEEDS: u64 = 400;
+const SEEDS: u64 = 600;
 
 #[test]
 fn seeds() {
