@@ -2,7 +2,7 @@
 //! that the program can load logs and bind listeners in between.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64};
+use std::sync::atomic::{AtomicI32, AtomicI64};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -22,7 +22,7 @@ use crate::isr::{self, IsrProposer, IsrQueue};
 use crate::membership;
 use crate::outbox::{ANSWERS, Outboxes};
 use crate::receiver::Receiver;
-use crate::shared::Shared;
+use crate::shared::{NO_TERM, Shared};
 use crate::wait::{Failed, within};
 use crate::{LocalReplicas, Registration, Settings, StartError, StoreError};
 
@@ -191,7 +191,7 @@ impl Registered {
             removals: watch::Sender::new(0),
             commands,
             broker_epoch: AtomicI64::new(self.registered.epoch),
-            is_controller: AtomicBool::new(false),
+            term: AtomicI32::new(NO_TERM),
         });
         let inputs_sessions = shared.zk.session();
         let watches = shared.zk.watch_events();

@@ -64,6 +64,10 @@ pub(crate) enum Command {
     },
 }
 
+/// A command with the controller epoch of the term in which it was given. In a later term it is not
+/// carried out: whoever gave it has asked others since, and acts by what they said.
+pub(crate) type Ordered = (i32, Command);
+
 /// Who waits for the brain. Dropped ways back tell that this is no controller any more.
 #[derive(Default)]
 pub(crate) struct Waiters {
@@ -177,12 +181,10 @@ pub(crate) async fn command<T>(
     shared: &Shared,
     make: impl FnOnce(oneshot::Sender<T>) -> Command,
 ) -> Option<T> {
-    if !shared.is_controller() {
-        return None;
-    }
+    let term = shared.term()?;
     let (answer, answered) = oneshot::channel();
     let ask = async {
-        shared.commands.send(make(answer)).await.ok()?;
+        shared.commands.send((term, make(answer))).await.ok()?;
         answered.await.ok()
     };
     tokio::time::timeout(PATIENCE, ask).await.ok()?
@@ -245,4 +247,4 @@ pub(crate) async fn grant_producer_ids(
 }
 
 /// The commands on their way to the controller's task.
-pub(crate) type Commands = mpsc::Receiver<Command>;
+pub(crate) type Commands = mpsc::Receiver<Ordered>;

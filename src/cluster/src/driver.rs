@@ -15,11 +15,11 @@ use ottla_zk::{SessionEvent, WatchEvent, WatchEvents, ZkError};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-use crate::commands::{Command, Commands, Waiters};
+use crate::commands::{Commands, Ordered, Waiters};
 use crate::configs::ConfigFollower;
 use crate::convert::{TermOver, chain};
 use crate::outbox::{Answer, Outboxes};
-use crate::shared::Shared;
+use crate::shared::{NO_TERM, Shared};
 use crate::unclean::unclean_election;
 
 /// Pause before something that failed for a reason other than a lost session is tried again.
@@ -65,7 +65,7 @@ pub(crate) struct Inputs {
 enum Input {
     Session(SessionEvent),
     Answer(Answer),
-    Command(Command),
+    Command(Ordered),
     Watch(WatchEvent),
     Configs,
     Balance,
@@ -139,9 +139,9 @@ impl Driver {
                 self.step(Event::InTerm(epoch, event));
                 Ok(())
             }
-            Input::Command(command) => {
-                // In no term, the way back is dropped.
-                if let Some(epoch) = self.brain.term() {
+            Input::Command((epoch, command)) => {
+                // In no term or another one, the way back is dropped.
+                if self.brain.term() == Some(epoch) {
                     let event = self.waiters.admit(command);
                     self.step(Event::InTerm(epoch, event));
                 }
@@ -172,7 +172,8 @@ impl Driver {
         tracing::debug!(?event, "controller event");
         self.actions.extend(self.brain.step(event));
         let active = self.brain.is_active();
-        let before = self.shared.is_controller.swap(active, Ordering::AcqRel);
+        let term = self.brain.term().filter(|_| active).unwrap_or(NO_TERM);
+        let before = self.shared.term.swap(term, Ordering::AcqRel) != NO_TERM;
         if active && !before {
             tracing::info!(epoch = self.brain.term(), "this broker is the controller");
             let wanted = self.shared.settings.leader_balance;

@@ -1,7 +1,7 @@
 //! What the handle and the tasks of this crate have in common.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicI64, Ordering};
 
 use arc_swap::ArcSwap;
 use ottla_controller::Candidate;
@@ -9,8 +9,11 @@ use ottla_metadata::{BrokerId, BrokerInfo, ClusterImage, ConfigImage};
 use ottla_zk::Zk;
 use tokio::sync::{mpsc, watch};
 
-use crate::commands::Command;
+use crate::commands::Ordered;
 use crate::{Registration, Settings};
+
+/// Not controller.
+pub(crate) const NO_TERM: i32 = -1;
 
 /// Immutable facts and atomically swapped values; nobody waits for anybody here.
 pub(crate) struct Shared {
@@ -26,11 +29,11 @@ pub(crate) struct Shared {
     /// Counts topics whose znodes this controller has removed.
     pub(crate) removals: watch::Sender<u64>,
     /// The way to the task of the controller.
-    pub(crate) commands: mpsc::Sender<Command>,
+    pub(crate) commands: mpsc::Sender<Ordered>,
     /// Our broker epoch; -1 while not registered.
     pub(crate) broker_epoch: AtomicI64,
-    /// Whether this broker is the controller with its context loaded.
-    pub(crate) is_controller: AtomicBool,
+    /// The epoch of our term as controller with its context loaded; [`NO_TERM`] in none.
+    pub(crate) term: AtomicI32,
 }
 
 impl Shared {
@@ -52,8 +55,13 @@ impl Shared {
             .send_modify(|version| *version = version.wrapping_add(1));
     }
 
+    /// The epoch of our term, if this broker is the controller with its context loaded.
+    pub(crate) fn term(&self) -> Option<i32> {
+        Some(self.term.load(Ordering::Acquire)).filter(|term| *term != NO_TERM)
+    }
+
     pub(crate) fn is_controller(&self) -> bool {
-        self.is_controller.load(Ordering::Acquire)
+        self.term().is_some()
     }
 
     /// The brokers on which replicas may be placed.
