@@ -145,3 +145,39 @@ fn a_controller_without_zookeeper_is_replaced_and_returns_as_a_broker() {
         "nobody stood while there was a controller"
     );
 }
+
+/// Whoever owns a node watches it: neither a broker nor a controller lives on without it.
+#[test]
+fn nodes_that_somebody_deletes_are_made_again_at_once() {
+    let spec = ClusterSpec::new(3).with("zookeeper.session.timeout.ms", "60000");
+    let cluster = TestCluster::start(&spec);
+    let connect = cluster.zookeeper_connect().to_owned();
+    let delete = |path: &str| {
+        cluster.runtime().block_on(async {
+            let zk = zookeeper_client::Client::connect(&connect).await;
+            let zk = zk.expect("ZooKeeper answers");
+            zk.delete(path, None).await.expect("the node is there");
+        });
+    };
+    let controller = cluster.wait_for_controller_but(-1);
+    let [leader, other] = others(controller);
+    let replicas = [leader, other, controller];
+    cluster.create_topic_on(TOPIC, &[&replicas], &[("min.insync.replicas", "2")]);
+    let first = send_by_way_of(&cluster, leader).expect("all is well");
+
+    delete(&format!("/brokers/ids/{leader}"));
+    cluster.wait_until_registered(leader);
+    cluster.wait_for_partitions("a new epoch, and full ISR", TOPIC, |partition| {
+        partition.leader_epoch > 0 && partition.isr.len() == 3
+    });
+    let now = cluster.leader(TOPIC, 0);
+    assert_eq!(send_by_way_of(&cluster, now), Ok(first + 1));
+
+    // The session of its owner lives on, and still somebody acts.
+    for round in 0..3 {
+        delete("/controller");
+        cluster.wait_for_controller_but(-1);
+        cluster.wait_for_members();
+        cluster.create_topic(&format!("round-{round}"), 1, 3, &[]);
+    }
+}
