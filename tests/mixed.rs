@@ -4,7 +4,11 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use ottla_tests::{BrokerKind, Client, ClusterSpec, Codec, TestCluster, records_for, topics_tool};
+use ottla_metadata::BrokerId;
+use ottla_tests::{
+    ApacheVersion, BrokerKind, Client, ClusterSpec, Codec, TestCluster, apache_tool, records_for,
+    topics_tool,
+};
 
 /// Two of ours around one of Apache's.
 const KINDS: [BrokerKind; 3] = [BrokerKind::Ottla, BrokerKind::Apache, BrokerKind::Ottla];
@@ -44,24 +48,22 @@ fn send_and_read(cluster: &TestCluster, topic: &str, before: usize) {
     }
 }
 
-/// Waits until no broker has a folder of the topic's replicas under its own name.
-fn wait_until_logs_are_gone(cluster: &TestCluster, topic: &str) {
+/// Waits until a broker has no folder of the topic's replicas under its own name.
+fn wait_until_log_is_gone(cluster: &TestCluster, id: i32, topic: &str) {
     let start = Instant::now();
-    for id in cluster.ids() {
-        let folder = cluster.broker(id).log_dir();
-        let left = || -> Vec<String> {
-            let entries = std::fs::read_dir(&folder).expect("the folder is there");
-            let names = entries.map(|entry| entry.expect("an entry").file_name());
-            let names = names.map(|name| name.to_string_lossy().into_owned());
-            names
-                .filter(|name| name.starts_with(&format!("{topic}-")) && !name.contains("-delete"))
-                .collect()
-        };
-        while !left().is_empty() {
-            let patience = Duration::from_secs(30);
-            assert!(start.elapsed() < patience, "broker {id} keeps {:?}", left());
-            std::thread::sleep(Duration::from_millis(20));
-        }
+    let folder = cluster.broker(id).log_dir();
+    let left = || -> Vec<String> {
+        let entries = std::fs::read_dir(&folder).expect("the folder is there");
+        let names = entries.map(|entry| entry.expect("an entry").file_name());
+        let names = names.map(|name| name.to_string_lossy().into_owned());
+        names
+            .filter(|name| name.starts_with(&format!("{topic}-")) && !name.contains("-delete"))
+            .collect()
+    };
+    while !left().is_empty() {
+        let patience = Duration::from_secs(30);
+        assert!(start.elapsed() < patience, "broker {id} keeps {:?}", left());
+        std::thread::sleep(Duration::from_millis(20));
     }
 }
 
@@ -104,7 +106,9 @@ fn live(controller: i32, inter_broker_protocol: &str) {
     cluster.wait_for_view("no auto-0", &[0, 1, 2], Duration::from_secs(30), |view| {
         !view.topics.contains_key("auto-0")
     });
-    wait_until_logs_are_gone(&cluster, "auto-0");
+    for id in cluster.ids() {
+        wait_until_log_is_gone(&cluster, id, "auto-0");
+    }
     // The name can be used again.
     cluster.wait_for_no_children("/admin/delete_topics");
     cluster.create_topic("auto-0", 1, 3, &[]);
@@ -145,6 +149,60 @@ fn our_controller() {
 #[test]
 fn our_controller_of_2_0() {
     live(0, "2.0");
+}
+
+/// A partition wanders over all brokers, by Apache's tools, and is led by the first of its replicas.
+fn wander(controller: i32, inter_broker_protocol: &str) {
+    let mut cluster = TestCluster::start(&spec(inter_broker_protocol));
+    seat(&mut cluster, controller);
+    cluster.create_topic("moving", 1, 2, &[]);
+    send_and_read(&cluster, "moving", 0);
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let plan = folder.path().join("plan.json");
+    let plan_path = plan.to_str().expect("a plain name");
+    let bootstrap = cluster.bootstrap();
+    let tool = |class: &str, arguments: &[&str]| {
+        let class = format!("org.apache.kafka.tools.{class}");
+        let arguments = [&["--bootstrap-server", &bootstrap], arguments].concat();
+        apache_tool(ApacheVersion::V3_9, &class, &arguments);
+    };
+    let mut sent = 10;
+    for target in [[1, 0], [2, 1], [0, 2], [1, 2]] {
+        let partition = serde_json::json!({"topic": "moving", "partition": 0, "replicas": target});
+        let text = serde_json::json!({"version": 1, "partitions": [partition]}).to_string();
+        std::fs::write(&plan, text).expect("the folder can be written");
+        tool(
+            "reassign.ReassignPartitionsCommand",
+            &["--reassignment-json-file", plan_path, "--execute"],
+        );
+        cluster.wait_for_partitions("the new replicas", "moving", |partition| {
+            let ids = |ids: &[BrokerId]| ids.iter().map(|id| id.0).collect::<Vec<_>>();
+            ids(&partition.replicas) == target && partition.isr.len() == 2
+        });
+        tool(
+            "LeaderElectionCommand",
+            &["--election-type", "preferred", "--all-topic-partitions"],
+        );
+        cluster.wait_for_partitions("the preferred leader", "moving", |partition| {
+            partition.leader == Some(BrokerId(target[0]))
+        });
+        send_and_read(&cluster, "moving", sent);
+        sent += 10;
+        let former = cluster.ids().filter(|id| !target.contains(id));
+        for id in former {
+            wait_until_log_is_gone(&cluster, id, "moving");
+        }
+    }
+}
+
+#[test]
+fn apaches_controller_moves_partitions() {
+    wander(1, "3.9");
+}
+
+#[test]
+fn our_controller_moves_partitions() {
+    wander(0, "3.9");
 }
 
 /// A running cluster changes hands, one broker at a time, in place, and back.
