@@ -49,10 +49,14 @@ fn record(topic: &str, partition: i32) -> ProducerRecord {
 
 /// Sends one record with acks=all and answers how long it took to be acknowledged.
 fn send(cluster: &TestCluster, topic: &str) -> Duration {
-    let bootstrap = cluster.bootstrap();
+    send_through(cluster, &cluster.bootstrap(), topic)
+}
+
+/// The same by a client that knows these brokers.
+fn send_through(cluster: &TestCluster, bootstrap: &str, topic: &str) -> Duration {
     let began = Instant::now();
     cluster.runtime().block_on(async {
-        let producer = producer(&bootstrap);
+        let producer = producer(bootstrap);
         let delivery = producer
             .send(record(topic, 0))
             .await
@@ -266,6 +270,26 @@ fn too_few_in_sync_replicas() {
     cluster.wait_for_full_isr("t");
     assert_eq!(send_once(&cluster, "t", -1), Ok(2));
     assert_eq!(watermark(&cluster, "t"), 3);
+}
+
+/// The controller hangs with a leader's request: as soon as there is another one it is asked instead.
+#[test]
+fn a_controller_that_hangs_is_not_waited_for() {
+    let spec = spec("3.9").with("zookeeper.session.timeout.ms", "4000");
+    let mut cluster = TestCluster::start(&spec);
+    cluster.create_topic_on("t", &[&[1, 2]], &[]);
+    send(&cluster, "t");
+    cluster.pause(0);
+    cluster.pause(2);
+    // Far less than the request's own time-out of 30 s.
+    let took = send_through(&cluster, &cluster.broker(1).address(), "t");
+    assert!(took < Duration::from_secs(15), "{took:?}");
+    assert_eq!(cluster.isr("t", 0), [1]);
+    cluster.resume(0);
+    cluster.resume(2);
+    cluster.wait_for_full_isr("t");
+    assert_ne!(cluster.controller(), Some(0));
+    send(&cluster, "t");
 }
 
 /// Without ZooKeeper nobody can take over, and a broker that stops does not wait for it.
