@@ -104,6 +104,48 @@ fn wait_for_isrs(cluster: &TestCluster, wanted: [&[i32]; 3]) {
     }
 }
 
+/// Moves a partition with Apache's tool, and waits until that is done.
+fn move_partition(cluster: &TestCluster, replicas: &[i32]) {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let path = folder.path().join("plan.json");
+    let plan = serde_json::json!({"version": 1, "partitions": [
+        {"topic": "moved", "partition": 0, "replicas": replicas},
+    ]});
+    std::fs::write(&path, plan.to_string()).expect("the folder can be written");
+    apache_tool(
+        ApacheVersion::V3_9,
+        "org.apache.kafka.tools.reassign.ReassignPartitionsCommand",
+        &[
+            "--bootstrap-server",
+            &cluster.bootstrap(),
+            "--execute",
+            "--reassignment-json-file",
+            path.to_str().expect("a plain name"),
+        ],
+    );
+    let start = Instant::now();
+    loop {
+        let all = znodes(cluster.zookeeper_connect());
+        let node = all
+            .get("/brokers/topics/moved")
+            .and_then(|node| node.text.clone());
+        let node: serde_json::Value =
+            serde_json::from_str(&node.expect("the topic is there")).expect("it is JSON");
+        let done = |key: &str| node[key].as_object().is_some_and(|map| map.is_empty());
+        if node["partitions"]["0"] == serde_json::json!(replicas)
+            && done("adding_replicas")
+            && done("removing_replicas")
+        {
+            break;
+        }
+        assert!(start.elapsed() < PATIENCE, "{node}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    cluster.wait_for_full_isr("moved");
+    // The controller deletes the notifications when it has read them.
+    cluster.wait_for_no_children("/isr_change_notification");
+}
+
 fn story(kind: BrokerKind, protocol: &str) -> Transcript {
     let spec = ClusterSpec::new(3)
         .kind(kind)
@@ -172,6 +214,14 @@ fn story(kind: BrokerKind, protocol: &str) -> Transcript {
         &mut transcript,
         "broker 1 was frozen and is in sync again",
     );
+
+    cluster.create_topic_on("moved", &[&[0, 1]], &[]);
+    move_partition(&cluster, &[2, 1]);
+    look(&cluster, &mut transcript, "a partition was moved");
+    cluster
+        .with_admin(async |admin| admin.delete_topic("moved").await)
+        .expect("it can be deleted");
+    cluster.wait_for_no_children("/admin/delete_topics");
 
     cluster.stop(1);
     wait_for_isrs(&cluster, [&[0, 2], &[0, 2], &[0, 2]]);

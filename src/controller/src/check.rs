@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::context::{Context, Partition, Pending, Topic};
+use crate::context::{Context, Ending, Partition, Pending, Topic};
 use crate::controller::Active;
 use crate::elections::Election;
 use crate::{PartitionState, ReplicaState};
@@ -176,7 +176,7 @@ fn check_reassignment(topic: &Topic, partition: &Partition, name: &str) {
             "{name}: deleted while it is being reassigned"
         );
     }
-    if partition.completing {
+    if partition.ending == Ending::Last {
         let write = match &partition.pending {
             Pending::Storing(write) => Some(write),
             _ => None,

@@ -87,10 +87,23 @@ pub(crate) struct Partition {
     /// What the topic node shall say of this partition and does not say yet: the begin of a
     /// reassignment, or the end, when it is what `assignment` says already.
     pub(crate) rewrite: Option<Assignment>,
-    /// Whether the write under way ends the reassignment: only its targets lead and are in sync.
-    pub(crate) completing: bool,
+    /// How the write under way ends the reassignment, if it does.
+    pub(crate) ending: Ending,
+    /// Whether a write has just made a target the leader, so that the next one ends the reassignment.
+    pub(crate) handed_over: bool,
     /// Former replicas whose logs must go, once they are not in sync any more.
     pub(crate) leaving: BTreeSet<BrokerId>,
+}
+
+/// What a write does for the end of a reassignment, whose targets are all in sync.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// Nothing.
+    No,
+    /// One of the targets leads.
+    HandOver,
+    /// Only the targets are in sync.
+    Last,
 }
 
 /// What a partition waits for. Nothing is decided about it meanwhile.
@@ -131,7 +144,8 @@ impl Partition {
             renew: false,
             force: false,
             rewrite: None,
-            completing: false,
+            ending: Ending::No,
+            handed_over: false,
             leaving: BTreeSet::new(),
         }
     }

@@ -6,7 +6,7 @@ use ottla_metadata::{BrokerId, TopicName, TopicPartition};
 
 use crate::alterations::Altering;
 use crate::batch::Batch;
-use crate::context::{Context, Pending};
+use crate::context::{Context, Ending, Pending};
 use crate::elections::Election;
 use crate::reassignment::Reassigning;
 use crate::{
@@ -410,20 +410,24 @@ impl Active {
                     // A leader that changed its in-sync replicas knows; replicas need not hear.
                     partition.announce |= decided;
                     partition.renew &= !decided;
-                    if partition.completing {
-                        partition.complete();
-                        step.rewrites.insert(tp.topic.clone());
+                    match std::mem::replace(&mut partition.ending, Ending::No) {
+                        Ending::No => {}
+                        Ending::HandOver => partition.handed_over = true,
+                        Ending::Last => {
+                            partition.complete();
+                            step.rewrites.insert(tp.topic.clone());
+                        }
                     }
                     step.batch.update(&tp);
                     step.dirty.insert(tp);
                 }
                 StoreOutcome::Conflict | StoreOutcome::Unknown => {
-                    partition.completing = false;
+                    partition.ending = Ending::No;
                     partition.pending = Pending::Reading;
                     step.read_states.insert(tp);
                 }
                 StoreOutcome::Refused => {
-                    partition.completing = false;
+                    partition.ending = Ending::No;
                     partition.pending = Pending::Stuck;
                 }
             }

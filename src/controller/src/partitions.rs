@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use ottla_metadata::{BrokerId, TopicPartition};
 
-use crate::context::Pending;
+use crate::context::{Ending, Pending};
 use crate::controller::{Active, Step};
 use crate::election::{self, Liveness, Policy};
 use crate::{
@@ -37,8 +37,8 @@ impl Active {
             return;
         }
         self.stop_replicas(step, tp);
-        if let Some((state, completing)) = self.decide(tp) {
-            self.store(step, tp, state, completing);
+        if let Some((state, ending)) = self.decide(tp) {
+            self.store(step, tp, state, ending);
         } else if self.settle(tp) {
             self.attend(step, tp);
         } else {
@@ -80,7 +80,7 @@ impl Active {
     }
 
     /// The leadership that must be written, if any, and whether it ends a reassignment.
-    fn decide(&self, tp: &TopicPartition) -> Option<(LeaderIsr, bool)> {
+    fn decide(&self, tp: &TopicPartition) -> Option<(LeaderIsr, Ending)> {
         let partition = self.context.partition(tp)?;
         let replicas = &partition.assignment.replicas;
         let alone = replicas.len() == 1;
@@ -92,7 +92,7 @@ impl Active {
         match &partition.leadership {
             None => Some((
                 election::initial(replicas, liveness, self.fence.epoch)?,
-                false,
+                Ending::No,
             )),
             Some(node) => {
                 let policy = Policy {
@@ -104,17 +104,17 @@ impl Active {
                     election::revise(&node.state, replicas, liveness, policy, self.fence.epoch);
                 let again = || election::renew(&node.state, self.fence.epoch);
                 if let Some(next) = next {
-                    Some((next, false))
-                } else if let Some(last) = self.completion(partition, &node.state, liveness) {
-                    Some((last, true))
+                    Some((next, Ending::No))
+                } else if let Some(ending) = self.ending(partition, &node.state, liveness) {
+                    Some(ending)
                 } else {
-                    (partition.missing || partition.renew).then(|| (again(), false))
+                    (partition.missing || partition.renew).then(|| (again(), Ending::No))
                 }
             }
         }
     }
 
-    fn store(&mut self, step: &mut Step, tp: &TopicPartition, state: LeaderIsr, completing: bool) {
+    fn store(&mut self, step: &mut Step, tp: &TopicPartition, state: LeaderIsr, ending: Ending) {
         if let Some(partition) = self.context.partition_mut(tp) {
             let write = StateWrite {
                 partition: tp.clone(),
@@ -122,7 +122,8 @@ impl Active {
                 state,
             };
             partition.pending = Pending::Storing(write.clone());
-            partition.completing = completing;
+            partition.ending = ending;
+            partition.handed_over = false;
             step.writes.push(write);
         }
     }

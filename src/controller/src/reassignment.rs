@@ -3,15 +3,15 @@
 //! A reassignment is what the topic node says of it, so it outlives the controller. It begins with
 //! a rewrite of that node: the targets first, then the replicas that they replace. Then the leader
 //! epoch grows, so that replicas hear of it, and the added ones start. When all targets are in sync
-//! one more write of the state node leaves only them in sync, one of them leading; the others are
-//! told to delete their logs, and the topic node is rewritten to the targets.
+//! a write of the state node has one of them lead and another one leaves only them in sync; the others
+//! are told to delete their logs, and the topic node is rewritten to the targets.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ottla_metadata::{BrokerId, TopicName, TopicPartition};
 
-use crate::context::{Partition, Topic};
+use crate::context::{Ending, Partition, Topic};
 use crate::controller::{Active, Step};
 use crate::election::Liveness;
 use crate::{Action, Assignment, LeaderIsr, ReplicaState, TopicNode, WaiterId};
@@ -202,7 +202,8 @@ impl Active {
         }
         let topic = self.context.topics.get(&tp.topic);
         let partition = topic.and_then(|topic| topic.partitions.get(&tp.partition));
-        let busy = |partition: &Partition| partition.completing || partition.rewrite.is_some();
+        let busy =
+            |partition: &Partition| partition.ending != Ending::No || partition.rewrite.is_some();
         if topic.is_some_and(|topic| topic.awaits_id) || partition.is_some_and(busy) {
             return Progress::Wait;
         }
@@ -363,14 +364,14 @@ impl Active {
         entries
     }
 
-    /// The last leadership of a reassignment, once all targets are in sync: one of them leads, and
-    /// nobody else is in sync.
-    pub(crate) fn completion(
+    /// The next write that ends a reassignment, once all targets are in sync: one of them leads, then
+    /// nobody else is in sync. Kafka writes both, and so the leader epoch grows twice.
+    pub(crate) fn ending(
         &self,
         partition: &Partition,
         now: &LeaderIsr,
         liveness: impl Fn(BrokerId) -> Liveness,
-    ) -> Option<LeaderIsr> {
+    ) -> Option<(LeaderIsr, Ending)> {
         let assignment = &partition.assignment;
         if !assignment.is_reassigning() || partition.rewrite.is_some() {
             return None;
@@ -386,14 +387,20 @@ impl Active {
             true => leader,
             false => *target.iter().find(live)?,
         };
-        let in_sync = now.isr.iter().filter(|id| target.contains(id));
-        Some(LeaderIsr {
+        let others = now.isr.iter().any(|id| !target.contains(id));
+        let ending = match others && !partition.handed_over {
+            true => Ending::HandOver,
+            false => Ending::Last,
+        };
+        let stay = |id: &BrokerId| ending == Ending::HandOver || target.contains(id);
+        let next = LeaderIsr {
             leader: Some(leader),
             leader_epoch: now.leader_epoch.saturating_add(1),
-            isr: in_sync.copied().collect(),
+            isr: now.isr.iter().copied().filter(stay).collect(),
             controller_epoch: self.fence.epoch,
             recovering: now.recovering,
-        })
+        };
+        Some((next, ending))
     }
 
     /// Tells former replicas to delete their logs. One that is still in sync keeps its log: it may be
@@ -451,7 +458,6 @@ impl Partition {
             replicas: self.assignment.target(),
             ..Assignment::default()
         };
-        self.completing = false;
         self.rewrite = Some(target.clone());
         self.hold(target);
     }
@@ -462,6 +468,7 @@ impl Partition {
             && next != self.assignment
         {
             self.hold(next);
+            self.handed_over = false;
             self.renew = self.leadership.is_some();
         }
     }

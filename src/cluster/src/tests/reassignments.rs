@@ -101,7 +101,7 @@ async fn a_partition_moves_by_request() {
     second.heard("lead t-0 1 epoch 3").await;
     let zk = raw(&connect).await;
     both_in_sync(&zk, 1, 3, true).await;
-    second.heard("lead t-0 2 epoch 4").await;
+    second.heard("lead t-0 2 epoch 5").await;
     first.heard("delete t-0").await;
     eventually("the end is stored", async || {
         assignment(&connect).await == "2 + -"
@@ -148,13 +148,13 @@ async fn a_partition_moves_by_znode() {
     })
     .await;
     both_in_sync(&zk, 1, 1, false).await;
-    second.heard("lead t-0 2 epoch 2").await;
+    second.heard("lead t-0 2 epoch 3").await;
     eventually("the znode is gone", async || asked().await.is_none()).await;
     assert_eq!(assignment(&connect).await, "2 + -");
     // The next one is seen too, and what cannot be understood is left to its writer.
     ask(&[("t", &[1])]).await;
-    first.heard("lead t-0 2 epoch 3").await;
-    both_in_sync(&zk, 2, 3, false).await;
+    first.heard("lead t-0 2 epoch 4").await;
+    both_in_sync(&zk, 2, 4, false).await;
     eventually("the znode is gone", async || asked().await.is_none()).await;
     assert_eq!(assignment(&connect).await, "1 + -");
     let mode = CreateMode::Persistent.with_acls(Acls::anyone_all());

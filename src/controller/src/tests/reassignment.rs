@@ -84,7 +84,7 @@ fn a_partition_moves() {
     assert!(world.brokers[&BrokerId(4)].replicas[&tp("t", 0)].is_new);
     assert!(!world.brokers[&BrokerId(1)].replicas[&tp("t", 0)].is_new);
     let ended = [&begun[..], &["catch-up t-0"]].concat();
-    let world = check(&ended, "t-0 [4,2,3] 4 [4,2,3] 2");
+    let world = check(&ended, "t-0 [4,2,3] 4 [4,2,3] 3");
     assert!(world.brokers[&BrokerId(1)].replicas.is_empty());
     // Not all of the targets.
     check(
@@ -93,12 +93,12 @@ fn a_partition_moves() {
     );
     check(
         &[&begun[..], &["kill 4", "start 4", "catch-up t-0"]].concat(),
-        "t-0 [4,2,3] 4 [4,2,3] 2",
+        "t-0 [4,2,3] 4 [4,2,3] 3",
     );
     // Nothing to wait for: one write ends it.
     check(
         &["create t 1,2,3", "reassign t-0 3,2"],
-        "t-0 [3,2] 3 [2,3] 1",
+        "t-0 [3,2] 3 [2,3] 2",
     );
     check(&["create t 1,2", "reassign t-0 2,1"], "t-0 [2,1] 1 [1,2] 1");
     check(&["create t 1,2", "reassign t-0 1,2"], "t-0 [1,2] 1 [1,2] 0");
@@ -121,7 +121,7 @@ fn what_goes_wrong_meanwhile() {
         "t-0 [3,4,1,2] +[3,4] -[1,2] 2 [2] 2",
     );
     let script = ["create t 1,2", "reassign t-0 3,4", "kill 1", "catch-up t-0"];
-    check(&script, "t-0 [3,4] 3 [3,4] 3");
+    check(&script, "t-0 [3,4] 3 [3,4] 4");
     check(
         &["create t 1", "reassign t-0 2", "kill 1"],
         "t-0 [2,1] +[2] -[1] none [1] 2",
@@ -149,7 +149,7 @@ fn what_goes_wrong_meanwhile() {
         "catch-up t-0",
         "catch-up t-0",
     ];
-    check(&script, "t-0 [3] 3 [3] 2");
+    check(&script, "t-0 [3] 3 [3] 3");
 }
 
 #[test]
@@ -175,7 +175,7 @@ fn cancelled_and_overridden() {
             "reassign t-0 4,5",
             "catch-up t-0",
         ],
-        "t-0 [4,5] 4 [4,5] 3",
+        "t-0 [4,5] 4 [4,5] 4",
     );
     assert!(world.brokers[&BrokerId(3)].replicas.is_empty());
     // The second comes while the first is being stored.
@@ -329,12 +329,12 @@ fn the_znode_asks() {
     let half = [&begun[..], &["catch-up t-0"]].concat();
     let world = check(
         &half,
-        "t-0 [3,2] 3 [3,2] 2; t-1 [1,3,2] +[3] -[2] 2 [2,1] 1",
+        "t-0 [3,2] 3 [3,2] 3; t-1 [1,3,2] +[3] -[2] 2 [2,1] 1",
     );
     assert_eq!(world.reassign.keys().collect::<Vec<_>>(), [&tp("t", 1)]);
     let world = check(
         &[&half[..], &["elect", "catch-up t-1"]].concat(),
-        "t-0 [3,2] 3 [3,2] 2; t-1 [1,3] 1 [1,3] 3",
+        "t-0 [3,2] 3 [3,2] 3; t-1 [1,3] 1 [1,3] 4",
     );
     assert!(world.reassign.is_empty());
     // Entries that come to nothing go at once.
@@ -346,7 +346,7 @@ fn the_znode_asks() {
     check(&script, "t-0 [9,1] +[9] -[1] 1 [1] 1");
     let world = check(
         &[&script[..], &["start 9", "catch-up t-0"]].concat(),
-        "t-0 [9] 9 [9] 2",
+        "t-0 [9] 9 [9] 3",
     );
     assert!(world.reassign.is_empty());
     // A request takes precedence over the znode, and the znode over what was asked before.
@@ -361,7 +361,7 @@ fn the_znode_asks() {
         "request t-0=3",
         "catch-up t-0",
     ];
-    check(&script, "t-0 [3] 3 [3] 3");
+    check(&script, "t-0 [3] 3 [3] 4");
 }
 
 /// A new controller goes on where the old one was, whatever that had done already.
