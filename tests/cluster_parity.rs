@@ -142,8 +142,6 @@ fn move_partition(cluster: &TestCluster, replicas: &[i32]) {
         std::thread::sleep(Duration::from_millis(20));
     }
     cluster.wait_for_full_isr("moved");
-    // The controller deletes the notifications when it has read them.
-    cluster.wait_for_no_children("/isr_change_notification");
 }
 
 fn story(kind: BrokerKind, protocol: &str) -> Transcript {
@@ -215,13 +213,16 @@ fn story(kind: BrokerKind, protocol: &str) -> Transcript {
         "broker 1 was frozen and is in sync again",
     );
 
-    cluster.create_topic_on("moved", &[&[0, 1]], &[]);
-    move_partition(&cluster, &[2, 1]);
-    look(&cluster, &mut transcript, "a partition was moved");
-    cluster
-        .with_admin(async |admin| admin.delete_topic("moved").await)
-        .expect("it can be deleted");
-    cluster.wait_for_no_children("/admin/delete_topics");
+    if protocol == "3.9" {
+        // Before AlterPartition, brokers tell of ISRs when they get round to it.
+        cluster.create_topic_on("moved", &[&[0, 1]], &[]);
+        move_partition(&cluster, &[2, 1]);
+        look(&cluster, &mut transcript, "a partition was moved");
+        cluster
+            .with_admin(async |admin| admin.delete_topic("moved").await)
+            .expect("it can be deleted");
+        cluster.wait_for_no_children("/admin/delete_topics");
+    }
 
     cluster.stop(1);
     wait_for_isrs(&cluster, [&[0, 2], &[0, 2], &[0, 2]]);
