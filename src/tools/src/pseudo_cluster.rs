@@ -26,19 +26,24 @@ const ZOOKEEPER_CLASS: &str = "org.apache.zookeeper.server.quorum.QuorumPeerMain
 
 /// Several brokers on this machine.
 #[derive(Debug, Parser)]
-#[command(name = "pseudo-cluster", version, args_override_self = true)]
+#[command(
+    name = "pseudo-cluster",
+    version,
+    args_override_self = true,
+    override_usage = "pseudo-cluster.sh [--config cluster.toml] up|down|status|kill N|restart N"
+)]
 struct Args {
     /// The brokers, their ports and data folders, and ZooKeeper.
     #[arg(long, value_name = "cluster.toml")]
     config: PathBuf,
-    /// The broker's program.
-    #[arg(long, value_name = "program")]
+    /// The broker's program. The script says it, as it does the next two.
+    #[arg(long, value_name = "program", hide = true)]
     broker: PathBuf,
     /// The folder with zookeeper-server-start.sh.
-    #[arg(long, value_name = "folder")]
+    #[arg(long, value_name = "folder", hide = true)]
     scripts: PathBuf,
     /// Where programs write what they print.
-    #[arg(long, value_name = "folder")]
+    #[arg(long, value_name = "folder", hide = true)]
     logs: PathBuf,
     #[command(subcommand)]
     what: What,
