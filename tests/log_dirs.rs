@@ -1,11 +1,15 @@
 //! Log directories of real brokers: one of several fails, and replicas move between them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use ottla_client::{AlterOp, ConfigResource, ResourceType};
+use ottla_metadata::BrokerId;
 use ottla_tests::history::{History, read_to_the_end, summary, verify};
-use ottla_tests::{ApacheVersion, Client, ClusterSpec, Steady, TestCluster, apache_tool};
+use ottla_tests::{
+    ApacheVersion, Client, ClusterSpec, Codec, Steady, TestCluster, apache_tool, records_for,
+};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -84,6 +88,9 @@ fn a_failed_directory_takes_its_replicas_offline_and_nothing_else() {
     cluster.create_topic_on("dirs", &replicas, &[("min.insync.replicas", "2")]);
     let (stays, fails) = (partitions_in(&a, "dirs"), partitions_in(&b, "dirs"));
     assert_eq!((stays.len(), fails.len()), (2, 2), "replicas are spread");
+    let bootstrap = cluster.bootstrap();
+    let writer = Client::Franz.write_steadily(&bootstrap, "dirs", 4, 0, folder.path());
+    wait_for_more(&writer);
 
     // The directory is not there any more; the next checkpoint finds out.
     let gone = folder.path().join("gone");
@@ -120,6 +127,8 @@ fn a_failed_directory_takes_its_replicas_offline_and_nothing_else() {
         "{failed}"
     );
 
+    wait_for_more(&writer);
+
     // A start with a directory that cannot be used goes on with the other.
     cluster.kill(MANY);
     cluster.restart(MANY);
@@ -142,12 +151,25 @@ fn a_failed_directory_takes_its_replicas_offline_and_nothing_else() {
     cluster.restart(MANY);
     cluster.wait_for_full_isr("dirs");
     assert_eq!(partitions_in(&b, "dirs"), fails);
+    finish(&cluster, writer, "dirs", 4);
+}
+
+/// Nothing that the writer was told to be acknowledged is lost.
+fn finish(cluster: &TestCluster, writer: Steady, topic: &str, partitions: i32) {
+    let history = History::default();
+    writer.finish(&history);
+    let events = history.events();
+    println!("{}", summary(&events));
+    let read = read_to_the_end(|| cluster.client(), topic, partitions, PATIENCE);
+    let last = cluster.runtime().block_on(read);
+    let violations = verify(&events, &last.expect("the topic can be read"));
+    assert!(violations.is_empty(), "{violations:#?}");
 }
 
 /// A file for the tool: the replicas stay, one of them in another directory.
-fn plan(folder: &Path, dir: &Path) -> PathBuf {
+fn plan(folder: &Path, topic: &str, dir: &Path) -> PathBuf {
     let entry = serde_json::json!({
-        "topic": "moves",
+        "topic": topic,
         "partition": 0,
         "replicas": [1, 0, 2],
         "log_dirs": [dir, "any", "any"],
@@ -156,6 +178,25 @@ fn plan(folder: &Path, dir: &Path) -> PathBuf {
     let path = folder.join("plan.json");
     std::fs::write(&path, text).expect("the folder can be written");
     path
+}
+
+/// Apache's tool moves the replica to a directory.
+fn reassign(cluster: &TestCluster, folder: &Path, topic: &str, (to, rest): (&Path, &[&str])) {
+    let file = plan(folder, topic, to);
+    let file = file.to_str().expect("a path of ASCII");
+    let at = cluster.bootstrap();
+    let base = [
+        "--bootstrap-server",
+        &at,
+        "--reassignment-json-file",
+        file,
+        "--execute",
+    ];
+    apache_tool(
+        ApacheVersion::V3_9,
+        "org.apache.kafka.tools.reassign.ReassignPartitionsCommand",
+        &[&base[..], rest].concat(),
+    );
 }
 
 #[test]
@@ -170,24 +211,7 @@ fn a_replica_moves_under_load_and_after_a_crash() {
         false => (a, b),
         true => (b, a),
     };
-    let reassign = |dir: &Path, rest: &[&str]| {
-        let file = plan(folder.path(), dir);
-        let file = file.to_str().expect("a path of ASCII");
-        let at = cluster.bootstrap();
-        let base = [
-            "--bootstrap-server",
-            &at,
-            "--reassignment-json-file",
-            file,
-            "--execute",
-        ];
-        apache_tool(
-            ApacheVersion::V3_9,
-            "org.apache.kafka.tools.reassign.ReassignPartitionsCommand",
-            &[&base[..], rest].concat(),
-        )
-    };
-    reassign(&there, &[]);
+    reassign(&cluster, folder.path(), "moves", (&there, &[]));
     let is_in = |dir: &Path| {
         partitions_in(dir, "moves").contains(&0)
             && std::fs::read_dir(dir).is_ok_and(|mut all| {
@@ -209,20 +233,79 @@ fn a_replica_moves_under_load_and_after_a_crash() {
 
     // Back, so slowly that the broker dies before it is done. It goes on after the start, where the
     // throttle is lifted.
-    reassign(&here, &["--replica-alter-log-dirs-throttle", "1"]);
+    let slowly = ["--replica-alter-log-dirs-throttle", "1"];
+    reassign(&cluster, folder.path(), "moves", (&here, &slowly));
     cluster.kill(MANY);
     cluster.restart(MANY);
     cluster.wait_for_full_isr("moves");
     wait_for_more(&writer);
-    let history = History::default();
-    writer.finish(&history);
-    let events = history.events();
-    println!("{}", summary(&events));
-    let read = read_to_the_end(|| cluster.client(), "moves", 1, PATIENCE);
-    let last = cluster
-        .runtime()
-        .block_on(read)
-        .expect("the topic can be read");
-    let violations = verify(&events, &last);
-    assert!(violations.is_empty(), "{violations:#?}");
+    finish(&cluster, writer, "moves", 1);
+}
+
+/// Where the replica of `bulk` is: directory, whether it is on its way there, and how far behind.
+/// Nothing while the cluster has not noticed yet that the broker is back.
+fn places(cluster: &TestCluster) -> Vec<(String, bool, i64)> {
+    let dirs =
+        cluster.with_admin(async |admin| admin.describe_log_dirs(BrokerId(MANY), None).await);
+    let mut places = Vec::new();
+    for dir in dirs.unwrap_or_default() {
+        let topics = dir
+            .topics
+            .iter()
+            .filter(|topic| topic.name.as_str() == "bulk");
+        for replica in topics.flat_map(|topic| &topic.partitions) {
+            let path = dir.log_dir.to_string();
+            places.push((path, replica.is_future_key, replica.offset_lag));
+        }
+    }
+    places
+}
+
+#[test]
+fn a_throttled_move_shows_survives_a_crash_and_ends_when_the_throttle_does() {
+    const RECORDS: usize = 12_000;
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (a, b) = (folder.path().join("a"), folder.path().join("b"));
+    let mut cluster = start(&a, &b);
+    cluster.create_topic_on("bulk", &[&[1, 0, 2]], &[]);
+    let records = records_for("bulk", RECORDS, 1);
+    Client::Franz.produce(&cluster.bootstrap(), "bulk", &records, Codec::None);
+    let (here, there) = match partitions_in(&a, "bulk").is_empty() {
+        false => (a, b),
+        true => (b, a),
+    };
+    let slowly = ["--replica-alter-log-dirs-throttle", "1"];
+    reassign(&cluster, folder.path(), "bulk", (&there, &slowly));
+    let is_moving = |places: Vec<(String, bool, i64)>| {
+        let mut future = places.iter().filter(|(_, future, _)| *future);
+        future.any(|(dir, _, lag)| Some(dir.as_str()) == there.to_str() && *lag > 0)
+    };
+    wait_until("the future replica shows", || is_moving(places(&cluster)));
+    let described = log_dirs(&cluster, "bulk");
+    assert_eq!(
+        dir_of(&described, &there)["partitions"][0]["isFuture"],
+        true,
+        "{described}"
+    );
+    cluster.kill(MANY);
+    cluster.restart(MANY);
+    cluster.wait_for_full_isr("bulk");
+    wait_until("the move goes on", || is_moving(places(&cluster)));
+    let broker = ConfigResource {
+        kind: ResourceType::Broker,
+        name: MANY.to_string(),
+    };
+    let throttle = "replica.alter.log.dirs.io.max.bytes.per.second".to_owned();
+    let change = BTreeMap::from([(throttle, AlterOp::Delete)]);
+    cluster
+        .with_admin(async |admin| admin.alter_configs(&broker, &change).await)
+        .expect("the broker can be configured");
+    wait_until("the replica has moved", || {
+        let places = places(&cluster);
+        let there = there.to_str().map(str::to_owned);
+        there.is_some_and(|there| places == [(there, false, 0)])
+    });
+    assert!(!partitions_in(&here, "bulk").contains(&0));
+    let read = Client::Kcat.consume(&cluster.bootstrap(), "bulk", 0, RECORDS);
+    assert_eq!(read.len(), RECORDS);
 }

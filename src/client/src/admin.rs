@@ -440,7 +440,7 @@ impl Admin {
         let request = AlterReplicaLogDirsRequest::default().with_dirs(dirs.collect());
         self.cluster
             .retry(async || {
-                let broker = self.cluster.broker(broker).await?;
+                let broker = self.broker_named(broker).await?;
                 let response = broker.call(&request).await?;
                 let mut results = BTreeMap::new();
                 for topic in &response.results {
@@ -474,7 +474,7 @@ impl Admin {
             .with_topics(topics.map(|topics| topics.iter().map(topic).collect()));
         self.cluster
             .retry(async || {
-                let broker = self.cluster.broker(broker).await?;
+                let broker = self.broker_named(broker).await?;
                 let response = broker.call(&request).await?;
                 ClientError::check(response.error_code, None)?;
                 Ok(response.results)
@@ -519,6 +519,14 @@ impl Admin {
         self.cluster.controller().await
     }
 
+    /// A broker, even if it has come since the view was last refreshed.
+    async fn broker_named(&self, id: BrokerId) -> Result<Connection, ClientError> {
+        if !self.cluster.view().brokers.contains_key(&id) {
+            self.cluster.refresh(Topics::None).await?;
+        }
+        self.cluster.broker(id).await
+    }
+
     /// Who answers for a resource: a broker for itself, the controller for what it stores, so that
     /// a change is seen by the next question.
     async fn broker_for(&self, resource: &ConfigResource) -> Result<Connection, ClientError> {
@@ -526,12 +534,7 @@ impl Admin {
             ResourceType::Topic => self.cluster.any().await,
             ResourceType::Broker | ResourceType::BrokerLogger => {
                 match resource.name.parse::<i32>() {
-                    Ok(id) => {
-                        if !self.cluster.view().brokers.contains_key(&BrokerId(id)) {
-                            self.cluster.refresh(Topics::None).await?;
-                        }
-                        self.cluster.broker(BrokerId(id)).await
-                    }
+                    Ok(id) => self.broker_named(BrokerId(id)).await,
                     Err(_) => self.cluster.any().await,
                 }
             }
