@@ -59,7 +59,9 @@ pub(crate) async fn leave(
             None => tracing::info!("no controller was found to move leaderships"),
         }
         if attempt < options.attempts {
-            tokio::time::sleep(options.backoff).await;
+            let deadline = Instant::now() + options.backoff;
+            let changes = shared.image_version.subscribe();
+            until(changes, deadline, || is_alone(shared)).await;
         }
     }
     if options.attempts > 0 {
