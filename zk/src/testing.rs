@@ -451,6 +451,8 @@ async fn pass_on(client: TcpStream, target: SocketAddr, state: Arc<watch::Sender
     let Ok(server) = TcpStream::connect(target).await else {
         return;
     };
+    // Head and body of a frame go out one by one.
+    let _ = (client.set_nodelay(true), server.set_nodelay(true));
     let mut changes = state.subscribe();
     let breaks = changes.borrow_and_update().breaks;
     let (requests, to_client) = client.into_split();
