@@ -9,7 +9,7 @@
 #   scripts/soak.sh --clients                clients of other projects write besides (scripts/test.sh
 #                                            --setup-only collects them)
 #   scripts/soak.sh --brokers 4              with more than three brokers: partitions move between them
-#                                            and topics come and go besides
+#                                            and their disks, and topics come and go besides
 #   scripts/soak.sh --no-network             without namespaces, which need root and iproute2
 #
 # OTTLA_TEST_IBP=2.6 sets inter.broker.protocol.version, OTTLA_TEST_TARGET=apache or mixed the brokers.

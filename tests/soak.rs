@@ -24,7 +24,10 @@ fn soak() {
     };
     println!("seed {seed}, {} minutes", length.as_secs() / 60);
     let brokers = number("OTTLA_SOAK_BROKERS").unwrap_or(3);
-    let spec = FaultRun::spec_of(brokers as usize);
+    let spec = match brokers {
+        0..=3 => FaultRun::spec_of(3),
+        more => FaultRun::spec_of(more as usize).log_dirs(2),
+    };
     let spec = match faults {
         Faults::Processes => spec.zookeeper_proxies(),
         Faults::All => spec.in_namespaces(),

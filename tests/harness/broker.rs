@@ -76,6 +76,8 @@ pub struct BrokerOptions {
     pub zookeeper: String,
     /// Where it runs and listens.
     pub place: Place,
+    /// How many log directories it has.
+    pub log_dirs: usize,
     /// Further lines of `server.properties`.
     pub properties: Vec<(String, String)>,
 }
@@ -88,6 +90,7 @@ impl BrokerOptions {
             id: 0,
             zookeeper: zookeeper.to_owned(),
             place: Place::Loopback,
+            log_dirs: 1,
             properties: Vec::new(),
         }
     }
@@ -112,6 +115,7 @@ pub struct Broker {
     kind: BrokerKind,
     home: tempfile::TempDir,
     place: Place,
+    log_dirs: usize,
     port: u16,
     process: Option<Process>,
     /// How much of the output is of former processes.
@@ -136,6 +140,7 @@ impl Broker {
             kind: options.kind,
             home,
             place: options.place.clone(),
+            log_dirs: options.log_dirs,
             port: match options.place {
                 Place::Loopback => free_port(),
                 Place::Namespace { .. } => NAMESPACE_PORT,
@@ -148,11 +153,13 @@ impl Broker {
     }
 
     fn write_properties(&self, options: &BrokerOptions) {
+        let dirs = self.log_dirs().into_iter();
+        let dirs: Vec<_> = dirs.map(|dir| dir.display().to_string()).collect();
         let mut text = format!(
             "broker.id={}\nlisteners=PLAINTEXT://{}\nlog.dirs={}\nzookeeper.connect={}\n",
             options.id,
             self.address(),
-            self.log_dir().display(),
+            dirs.join(","),
             options.zookeeper
         );
         let replicas = ("offsets.topic.replication.factor", "1");
@@ -239,7 +246,13 @@ impl Broker {
         format!("{}:{}", self.place.host(), self.port)
     }
 
-    /// The log directory.
+    /// All log directories.
+    pub fn log_dirs(&self) -> Vec<PathBuf> {
+        let others = (1..self.log_dirs).map(|n| self.home.path().join(format!("logs-{n}")));
+        std::iter::once(self.log_dir()).chain(others).collect()
+    }
+
+    /// The log directory, the first if there are several.
     pub fn log_dir(&self) -> PathBuf {
         self.home.path().join("logs")
     }

@@ -32,6 +32,7 @@ pub struct ClusterSpec {
     one_after_the_other: bool,
     small_disk: Option<i32>,
     zookeeper_proxies: bool,
+    log_dirs: usize,
 }
 
 impl ClusterSpec {
@@ -52,6 +53,7 @@ impl ClusterSpec {
             one_after_the_other: false,
             small_disk: None,
             zookeeper_proxies: false,
+            log_dirs: 1,
         }
         .with("zookeeper.session.timeout.ms", "3000")
         .with("offsets.topic.replication.factor", &replicas)
@@ -118,11 +120,19 @@ impl ClusterSpec {
         self
     }
 
+    /// Every broker has so many log directories.
+    #[must_use]
+    pub fn log_dirs(mut self, count: usize) -> ClusterSpec {
+        self.log_dirs = count;
+        self
+    }
+
     fn options_of(&self, id: i32, zookeeper: &str) -> BrokerOptions {
         let kind = usize::try_from(id).ok().and_then(|at| self.kinds.get(at));
         let mut options = BrokerOptions::new(zookeeper);
         options.id = id;
         options.kind = *kind.expect("ids count the brokers");
+        options.log_dirs = self.log_dirs;
         options.properties.clone_from(&self.properties);
         for (of, key, value) in &self.of_one {
             if *of == id {

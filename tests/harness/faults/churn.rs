@@ -10,10 +10,14 @@ use std::time::{Duration, Instant};
 use ottla_client::{Admin, ClientError, Cluster, ElectionType, NewTopic};
 use ottla_metadata::BrokerId;
 use ottla_protocol::StrBytes;
-use ottla_protocol::messages::AlterPartitionReassignmentsRequest;
 use ottla_protocol::messages::alter_partition_reassignments_request::{
     ReassignablePartition, ReassignableTopic,
 };
+use ottla_protocol::messages::alter_replica_log_dirs_request::{
+    AlterReplicaLogDir, AlterReplicaLogDirTopic,
+};
+use ottla_protocol::messages::describe_log_dirs_response::DescribeLogDirsResult;
+use ottla_protocol::messages::{AlterPartitionReassignmentsRequest, AlterReplicaLogDirsRequest};
 use tokio::runtime::Handle;
 
 use super::schedule::Random;
@@ -83,7 +87,8 @@ impl Operator {
         let mut number = 0;
         while !stop.load(Ordering::Relaxed) {
             number += 1;
-            let (what, result) = match self.random.below(5) {
+            let (what, result) = match self.random.below(7) {
+                5 | 6 => ("moves", self.move_to_another_directory().await),
                 0..=2 => ("reassignments", self.reassign().await),
                 3 => ("elections", self.elect().await),
                 _ => ("topics", self.topic_comes_and_goes(number).await),
@@ -122,6 +127,35 @@ impl Operator {
             .first()
             .and_then(|t| t.partitions.first());
         ClientError::check(partition.map_or(0, |p| p.error_code), None)
+    }
+
+    /// A replica goes to another directory of its broker (KIP-113).
+    async fn move_to_another_directory(&mut self) -> Result<(), ClientError> {
+        let broker = BrokerId(self.random.below(u64::from(self.brokers.unsigned_abs())) as i32);
+        let partition = self.random.below(u64::from(self.partitions.unsigned_abs())) as i32;
+        let dirs = self.admin.describe_log_dirs(broker, None).await?;
+        let there = |dir: &DescribeLogDirsResult| {
+            dir.topics.iter().any(|topic| {
+                let mut partitions = topic.partitions.iter();
+                topic.name.as_str() == self.topic
+                    && partitions.any(|p| p.partition_index == partition)
+            })
+        };
+        let Some(other) = dirs.iter().find(|dir| !there(dir)) else {
+            return Ok(());
+        };
+        let name = StrBytes::from_string(self.topic.clone());
+        let topic = AlterReplicaLogDirTopic::default()
+            .with_name(name.into())
+            .with_partitions(vec![partition]);
+        let dir = AlterReplicaLogDir::default()
+            .with_path(other.log_dir.clone())
+            .with_topics(vec![topic]);
+        let request = AlterReplicaLogDirsRequest::default().with_dirs(vec![dir]);
+        let connection = self.admin.cluster().broker(broker).await?;
+        let response = connection.call(&request).await?;
+        let result = response.results.first().and_then(|t| t.partitions.first());
+        ClientError::check(result.map_or(0, |p| p.error_code), None)
     }
 
     async fn elect(&mut self) -> Result<(), ClientError> {

@@ -267,7 +267,10 @@ impl FaultRun {
             | Fault::NewDisk(_)
             | Fault::Stop(_) => {
                 match fault {
-                    Fault::PowerLoss(_) => lose_the_ends(&cluster.broker(id).log_dir()),
+                    Fault::PowerLoss(_) => {
+                        let dirs = cluster.broker(id).log_dirs();
+                        dirs.iter().for_each(|dir| lose_the_ends(dir));
+                    }
                     Fault::NewDisk(_) => lose_everything(&cluster.broker(id).log_dir()),
                     _ => {}
                 }
@@ -436,8 +439,8 @@ impl FaultRun {
         for (partition, log) in &last {
             let holders = replicas.get(partition).into_iter().flatten();
             let logs = holders.map(|id| {
-                let folder = self.cluster.broker(*id).log_dir();
-                (*id, read_replica(&folder, TOPIC, *partition))
+                let folders = self.cluster.broker(*id).log_dirs();
+                (*id, read_replica(&folders, TOPIC, *partition))
             });
             violations.extend(compare_replicas(
                 *partition,

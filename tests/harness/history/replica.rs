@@ -1,7 +1,7 @@
 //! The logs on the disks of the brokers.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::PathBuf;
 
 use ottla_records::{BatchHeader, batches, verify};
 
@@ -16,11 +16,17 @@ pub struct ReplicaLog {
     pub end: i64,
 }
 
-/// Reads all segments of a partition below a log directory, up to the first damage.
+/// Reads all segments of a partition below whichever of a broker's log directories has it, up to the
+/// first damage.
 ///
 /// The broker has to be stopped.
-pub fn read_replica(log_dir: &Path, topic: &str, partition: i32) -> ReplicaLog {
-    let folder = log_dir.join(format!("{topic}-{partition}"));
+pub fn read_replica(log_dirs: &[PathBuf], topic: &str, partition: i32) -> ReplicaLog {
+    let mut folders = log_dirs
+        .iter()
+        .map(|dir| dir.join(format!("{topic}-{partition}")));
+    let Some(folder) = folders.find(|folder| folder.exists()) else {
+        return ReplicaLog::default();
+    };
     let entries =
         std::fs::read_dir(&folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
     let mut segments: Vec<_> = entries
