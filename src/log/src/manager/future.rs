@@ -17,6 +17,9 @@ use crate::log::{LoadRequest, Log};
 use crate::names;
 use crate::place::Home;
 
+/// Replicas to come whose directories are remembered: anybody may name any partition.
+const MAX_PREFERRED: usize = 200_000;
+
 impl LogManager {
     /// The replica that is to take the place of the partition's current one.
     pub fn future(&self, partition: &TopicPartition) -> Option<Arc<Log>> {
@@ -44,10 +47,14 @@ impl LogManager {
     /// (`LogManager.maybeUpdatePreferredLogDir`).
     pub fn prefer_dir(&self, partition: &TopicPartition, dir: &Path) {
         let is_there = |log: Option<Arc<Log>>| log.is_some_and(|log| log.parent_dir() == dir);
-        if !is_there(self.get(partition)) && !is_there(self.future(partition)) {
-            self.preferred
-                .lock()
-                .insert(partition.clone(), dir.to_owned());
+        if is_there(self.get(partition)) || is_there(self.future(partition)) {
+            return;
+        }
+        let mut preferred = self.preferred.lock();
+        if preferred.len() < MAX_PREFERRED || preferred.contains_key(partition) {
+            preferred.insert(partition.clone(), dir.to_owned());
+        } else {
+            warn!(%partition, "too many replicas are to come: its directory is not remembered");
         }
     }
 
