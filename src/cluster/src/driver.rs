@@ -114,6 +114,8 @@ impl Driver {
             let _ = tokio::time::timeout(RESIGN_PATIENCE, self.resign()).await;
         }
         self.depose();
+        // Nobody hears answers any more: a delivery that waits to hand one over gives up.
+        drop(inputs);
         self.outboxes.stop().await;
     }
 

@@ -163,8 +163,13 @@ impl Receiver {
 
     async fn update_metadata(&mut self, request: UpdateMetadata) {
         self.shared.publish_placeable(request.brokers.iter());
-        let (next, removed) = image::apply(&self.shared.image.load(), &request);
-        let next = Arc::new(next);
+        let shared = Arc::clone(&self.shared);
+        // A hundred thousand partitions would keep a thread of the runtime from its sockets.
+        let merge = move |_: &dyn LocalReplicas| {
+            let (next, removed) = image::apply(&shared.image.load(), &request);
+            (request, Arc::new(next), removed)
+        };
+        let (request, next, removed) = self.blocking(merge).await;
         if **self.shared.image.load() == *next {
             return;
         }
