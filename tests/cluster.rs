@@ -5,7 +5,10 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use ottla_tests::history::{Answer, Event, History, RecordId, read_to_the_end, summary, verify};
-use ottla_tests::{Client, ClusterSpec, Codec, Member, Steady, TestCluster, records_for};
+use ottla_tests::{
+    Client, ClusterSpec, Codec, Member, Presence, Steady, TestCluster, children, records_for,
+    wait_for_znode,
+};
 
 /// Sends through one client and reads with another.
 fn send_and_read(cluster: &TestCluster, topic: &str, before: usize) {
@@ -29,6 +32,27 @@ fn a_topic_outlives_each_of_its_replicas_in_turn() {
         cluster.restart(id);
         cluster.wait_for_full_isr("turns");
     }
+}
+
+/// A topic is only gone when all its replicas are, and its name then is as good as new.
+#[test]
+fn a_topic_is_deleted_while_a_broker_is_away_and_created_again() {
+    let mut cluster = TestCluster::start(&ClusterSpec::new(3).with("min.insync.replicas", "2"));
+    cluster.create_topic("again", 1, 3, &[]);
+    send_and_read(&cluster, "again", 0);
+    cluster.kill(2);
+    cluster.wait_until_unregistered(2);
+    cluster
+        .with_admin(async |admin| admin.delete_topic("again").await)
+        .expect("the topic can be deleted");
+    let connect = cluster.zookeeper_connect().to_owned();
+    assert_eq!(children(&connect, "/admin/delete_topics"), ["again"]);
+    cluster.restart(2);
+    for path in ["/admin/delete_topics/again", "/brokers/topics/again"] {
+        wait_for_znode(&connect, path, Presence::Gone, PATIENCE);
+    }
+    cluster.create_topic("again", 1, 3, &[]);
+    send_and_read(&cluster, "again", 0);
 }
 
 /// How long clients may take to go on: their time-outs are theirs.

@@ -189,3 +189,22 @@ fn an_unclean_election_leaves_replicas_that_are_equal() {
     );
     assert!(proof.stuck.is_empty(), "{:?}", proof.stuck);
 }
+
+/// As operators upgrade: the brokers are restarted one after the other with a newer protocol.
+#[test]
+fn a_newer_protocol_between_brokers_costs_nothing() {
+    const KEY: &str = "inter.broker.protocol.version";
+    let mut run = FaultRun::start(&FaultRun::spec().with(KEY, "2.0"), Load::default());
+    for version in ["2.6", "3.9"] {
+        for id in run.cluster().ids() {
+            run.cluster().stop(id);
+            run.cluster().broker(id).change(KEY, version);
+            run.history().add(Event::Restarted { broker: id });
+            run.cluster().restart(id);
+            run.settle();
+        }
+        let killed = run.apply(&Step::new(Fault::Kill(Target::Controller), 100));
+        println!("{version}: {killed}");
+    }
+    println!("{}", run.finish());
+}

@@ -172,6 +172,17 @@ impl Broker {
         std::fs::write(self.properties(), text).expect("the temporary folder can be written");
     }
 
+    /// Gives a property another value, from the next start on.
+    pub fn change(&self, key: &str, value: &str) {
+        let text = std::fs::read_to_string(self.properties()).expect("it was written");
+        let others = text
+            .lines()
+            .filter(|line| line.split_once('=').is_none_or(|(k, _)| k != key));
+        let mut text: String = others.map(|line| format!("{line}\n")).collect();
+        text.push_str(&format!("{key}={value}\n"));
+        std::fs::write(self.properties(), text).expect("the temporary folder can be written");
+    }
+
     /// Starts the process again on the same files; as another kind of broker if so wished.
     pub fn restart_as(&mut self, kind: BrokerKind) {
         self.kind = kind;

@@ -326,11 +326,31 @@ impl FaultRun {
 
     /// Waits until all replicas are in sync and all partitions acknowledge.
     pub fn settle(&self) {
-        self.cluster.wait_for_full_isr(TOPIC);
+        self.wait_until_in_sync(TOPIC);
         if self.load.groups > 0 {
-            self.cluster.wait_for_full_isr("__consumer_offsets");
+            self.wait_until_in_sync("__consumer_offsets");
         }
         self.wait_for_acknowledgements("a fault");
+    }
+
+    /// Waits until every partition has a leader and three replicas in sync, as the znodes say: below
+    /// 2.7 clients hear of the ISR seconds later.
+    fn wait_until_in_sync(&self, topic: &str) {
+        let start = Instant::now();
+        let connect = self.cluster.zookeeper_connect();
+        for partition in children(connect, &format!("/brokers/topics/{topic}/partitions")) {
+            let partition = partition.parse().expect("partitions are numbers");
+            while self.cluster.leader(topic, partition) < 0
+                || self.cluster.isr(topic, partition).len() < 3
+            {
+                assert!(
+                    start.elapsed() < RECOVERY,
+                    "{topic}-{partition} is not in sync after {RECOVERY:?}: {}",
+                    self.cluster.state(topic, partition)
+                );
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        }
     }
 
     /// Waits until each partition has acknowledged a record that was sent after this call.
