@@ -305,7 +305,10 @@ fn a_throttled_move_shows_survives_a_crash_and_ends_when_the_throttle_does() {
         let there = there.to_str().map(str::to_owned);
         there.is_some_and(|there| places == [(there, false, 0)])
     });
-    assert!(!partitions_in(&here, "bulk").contains(&0));
+    // It is renamed a moment after the new one is in use.
+    wait_until("the old directory goes", || {
+        !partitions_in(&here, "bulk").contains(&0)
+    });
     let read = Client::Kcat.consume(&cluster.bootstrap(), "bulk", 0, RECORDS);
     assert_eq!(read.len(), RECORDS);
 }
