@@ -25,11 +25,15 @@ fn delete(cluster: &TestCluster) -> Result<(), ClientError> {
 fn mark(cluster: &TestCluster) {
     let connect = cluster.zookeeper_connect();
     cluster.runtime().block_on(async {
-        let zk = zookeeper_client::Client::connect(connect).await.unwrap();
+        let zk = zookeeper_client::Client::connect(connect)
+            .await
+            .expect("ZooKeeper runs");
         let mode = zookeeper_client::CreateMode::Persistent
             .with_acls(zookeeper_client::Acls::anyone_all());
         let path = format!("/admin/delete_topics/{TOPIC}");
-        zk.create(&path, b"", &mode).await.unwrap();
+        zk.create(&path, b"", &mode)
+            .await
+            .expect("it is not there yet");
     });
 }
 

@@ -168,10 +168,14 @@ fn partitions_move_under_load() {
     let connect = run.cluster().zookeeper_connect().to_owned();
     let path = "/admin/reassign_partitions";
     run.cluster().runtime().block_on(async {
-        let zk = zookeeper_client::Client::connect(&connect).await.unwrap();
+        let zk = zookeeper_client::Client::connect(&connect)
+            .await
+            .expect("ZooKeeper runs");
         let mode = zookeeper_client::CreateMode::Persistent
             .with_acls(zookeeper_client::Acls::anyone_all());
-        zk.create(path, &plan, &mode).await.unwrap();
+        zk.create(path, &plan, &mode)
+            .await
+            .expect("it is not there yet");
     });
     wait_until_moved(run.cluster(), TOPIC, &targets);
     wait_for("the znode is gone", || znode(&connect, path).is_none());

@@ -1,8 +1,8 @@
 //! The controller of a cluster, as a pure function: state and event in, state and actions out.
 //!
 //! It is Kafka's controller (`KafkaController`) with its partition and replica state machines, leader
-//! elections, topic creation, growth and deletion, and broker failure handling. It does no I/O, has
-//! no clock (no rule of it depends on time yet) and draws no lots; `ottla-cluster` drives it.
+//! elections, topic creation, growth and deletion, partition reassignment, and broker failure handling.
+//! It does no I/O, has no clock (no rule of it depends on time yet) and draws no lots; `ottla-cluster` drives it.
 //!
 //! Where Kafka runs procedures that block on ZooKeeper, this brain compares what is with what
 //! should be: an event changes the context and marks partitions, and each marked partition is
