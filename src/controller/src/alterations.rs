@@ -243,6 +243,7 @@ impl Active {
             return refuse(AlterationError::UnknownPartition);
         };
         match partition.pending {
+            Pending::Nothing if partition.is_changing() => return Verdict::Wait,
             Pending::Nothing => {}
             Pending::Storing(_) | Pending::Altering(_) | Pending::Reading | Pending::Checking => {
                 return Verdict::Wait;

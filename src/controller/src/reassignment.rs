@@ -202,8 +202,10 @@ impl Active {
         }
         let topic = self.context.topics.get(&tp.topic);
         let partition = topic.and_then(|topic| topic.partitions.get(&tp.partition));
-        let busy =
-            |partition: &Partition| partition.ending != Ending::No || partition.rewrite.is_some();
+        // Who will be in sync decides whether it may be, so nothing else may be under way.
+        let busy = |partition: &Partition| {
+            partition.ending != Ending::No || partition.rewrite.is_some() || partition.is_writing()
+        };
         if topic.is_some_and(|topic| topic.awaits_id) || partition.is_some_and(busy) {
             return Progress::Wait;
         }
@@ -319,7 +321,7 @@ impl Active {
         if let Some(topic) = self.context.topics.get_mut(name) {
             for partition in topic.partitions.values_mut() {
                 // The end of a reassignment is tried again at the next change of the node.
-                if partition.rewrite.as_ref() != Some(&partition.assignment) {
+                if partition.is_changing() {
                     partition.rewrite = None;
                 }
             }
@@ -460,6 +462,13 @@ impl Partition {
         };
         self.rewrite = Some(target.clone());
         self.hold(target);
+    }
+
+    /// Whether it is about to get other replicas. Until that is stored or given up, leaders change no
+    /// in-sync replicas: those that will remain were found to be enough.
+    pub(crate) fn is_changing(&self) -> bool {
+        let next = self.rewrite.as_ref();
+        next.is_some_and(|next| *next != self.assignment)
     }
 
     /// The topic node says what was wanted. Unless replicas have been told already, they must hear.

@@ -214,6 +214,18 @@ fn nothing_is_lost_by_cancelling() {
     ];
     let world = check(&script, "t-0 [2,3,1] +[2,3] -[1] 2 [2] 2");
     assert_eq!(answer(&world), Err(ReassignmentError::Unclean));
+    // Nor while the write is under way after which nobody else is in sync.
+    let script = [
+        "create t 1",
+        "reassign t-0 2,3",
+        "kill 3",
+        "catch-up t-0",
+        "kill 1 quickly",
+        "reassign t-0 cancel",
+        "start 1",
+    ];
+    let world = check(&script, "t-0 [2,3,1] +[2,3] -[1] 2 [2] 2");
+    assert_eq!(answer(&world), Err(ReassignmentError::Unclean));
     // The other way about: the controller hears too late that nobody else is in sync.
     let mut world = World::new(&[1, 2, 3]);
     for line in [

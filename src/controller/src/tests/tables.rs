@@ -29,6 +29,11 @@ pub(super) fn run(world: &mut World, line: &str) {
             world.brokers.remove(&BrokerId(number(id)));
             world.tell_brokers();
         }
+        // The controller has heard, and its write is on the way.
+        ["kill", id, "quickly"] => {
+            world.brokers.remove(&BrokerId(number(id)));
+            return world.tell_brokers();
+        }
         ["start" | "bounce", id] => {
             world.start_broker(number(id));
             world.tell_brokers();
