@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use ottla_client::{Producer, ProducerOptions, ProducerRecord};
 use ottla_tests::faults::{FaultRun, Load};
 use ottla_tests::{
     ApacheVersion, ClusterSpec, TestCluster, binary, java_command, repository, run, znode,
@@ -427,4 +428,51 @@ fn both_tools_move_replicas_between_directories() {
         told.push(lines);
     }
     assert_eq!(told[0], told[1]);
+}
+
+/// A throttle holds a move back until it is raised by the same reassignment once more.
+#[test]
+fn a_throttle_holds_a_move_back() {
+    const RECORD: usize = 100_000;
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let cluster = TestCluster::start(&ClusterSpec::new(2));
+    cluster.create_topic_on("slow", &[&[0]], &[]);
+    let client = cluster.client();
+    cluster.runtime().block_on(async {
+        let producer = Producer::new(client, ProducerOptions::default());
+        for _ in 0..40 {
+            let record = ProducerRecord {
+                topic: "slow".to_owned(),
+                value: Some(vec![b'x'; RECORD].into()),
+                ..ProducerRecord::default()
+            };
+            let sent = producer.send(record).await.expect("it can be sent");
+            let delivery = sent.await.expect("not given up");
+            delivery.expect("it is acknowledged");
+        }
+    });
+    let address = cluster.bootstrap();
+    let plan = plan(folder.path(), &[("slow", 0, &[1])]);
+    let file = ["--reassignment-json-file", text(&plan)];
+    let throttled = [&["--execute", "--throttle", "20000"][..], &file].concat();
+    Whose::Ours.must(&address, &throttled);
+    let copied = || {
+        let log = cluster.broker(1).log_dir().join("slow-0");
+        let segment = log.join("00000000000000000000.log");
+        std::fs::metadata(segment).map_or(0, |file| file.len())
+    };
+    // The first answer is not held back; the next ones are.
+    wait_for("the first records", || copied() >= RECORD as u64);
+    let verify = [&["--verify"][..], &file].concat();
+    let told = Whose::Ours.must(&address, &verify);
+    assert!(told.contains("slow-0 is still in progress"), "{told}");
+    assert!(copied() < 40 * RECORD as u64);
+    let raised = ["--execute", "--additional", "--throttle", "100000000"];
+    Whose::Ours.must(&address, &[&raised[..], &file].concat());
+    wait_until_moved(&cluster, "slow", &[&[1]]);
+    let told = Whose::Ours.must(&address, &verify);
+    assert!(
+        told.contains("Clearing topic-level throttles on topic slow"),
+        "{told}"
+    );
 }
