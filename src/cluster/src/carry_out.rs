@@ -10,6 +10,9 @@ use tokio::time::Instant;
 use crate::convert::{self, TermOver, outcome};
 use crate::driver::{Driver, RETRY_PAUSE};
 
+/// How often nodes that have served are deleted, when that may or may not have happened.
+const CLEAN_UPS: usize = 3;
+
 /// Why the term cannot go on.
 pub(crate) enum Stop {
     /// It is over: another controller, or no session.
@@ -149,13 +152,22 @@ impl Driver {
         results.into_iter().map(outcome).collect()
     }
 
-    /// Deletes nodes that have served; those that stay are found by the next controller.
+    /// Deletes nodes that have served. Nobody would look at one again whose deletion was lost with
+    /// the connection, so it is tried once more; those that stay are found by the next controller.
     pub(crate) async fn clean_up(
         &self,
         fence: Fence,
-        writes: Vec<FencedWrite>,
+        mut writes: Vec<FencedWrite>,
     ) -> Result<(), Stop> {
-        self.write(fence, writes).await?;
+        for _ in 0..CLEAN_UPS {
+            let outcomes = self.write(fence, writes.clone()).await?;
+            let doubtful = writes.into_iter().zip(outcomes);
+            let doubtful = doubtful.filter(|(_, outcome)| *outcome == StoreOutcome::Unknown);
+            writes = doubtful.map(|(write, _)| write).collect();
+            if writes.is_empty() {
+                break;
+            }
+        }
         Ok(())
     }
 
