@@ -733,8 +733,15 @@ impl Driver {
         self.depose();
     }
 
+    /// Deletes a node that has served; tried again if that may not have happened.
     async fn delete(&self, fence: Fence, path: Path) -> Result<(), TermOver> {
-        self.write(fence, Op::Delete(path, None)).await.map(|_| ())
+        for _ in 0..3 {
+            let outcome = self.write(fence, Op::Delete(path.clone(), None)).await?;
+            if outcome != StoreOutcome::Unknown {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// One write of the controller, with the check that it still is.

@@ -425,7 +425,6 @@ impl Truth {
             end -= 1;
         }
         self.lossy_epoch = epoch;
-        self.wounded.clear();
         self.committed.truncate(end);
         self.hashes.truncate(end);
         self.sequences.clear();
@@ -512,6 +511,7 @@ impl State {
             log.map_or(u64::from(end != 0), |log| log.hash(end))
         };
         let truth = self.truths.entry((tp.clone(), topic)).or_default();
+        truth.wounded.remove(&leader);
         self.counts.permitted_losses += truth.forgive(epoch, ends_with);
     }
 
