@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use ottla_client::{Producer, ProducerOptions, ProducerRecord};
+use ottla_client::{
+    AlterOp, ConfigResource, Producer, ProducerOptions, ProducerRecord, ResourceType,
+};
 use ottla_tests::faults::{FaultRun, Load};
 use ottla_tests::{
     ApacheVersion, ClusterSpec, TestCluster, binary, java_command, repository, run, znode,
@@ -16,6 +18,9 @@ use ottla_tests::{
 /// The topic that a [`FaultRun`] writes to.
 const TOPIC: &str = "faults";
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How many records are written at once, and how large they are.
+const RECORDS: usize = 40;
+const RECORD: usize = 100_000;
 
 /// Whose tool.
 #[derive(Clone, Copy, Debug)]
@@ -224,14 +229,12 @@ fn a_move_outlives_the_controller() {
 /// Runs one story with each tool on a topic of its own, and compares what they said.
 #[test]
 fn both_tools_say_the_same() {
-    let spec = ClusterSpec::new(3)
-        .with("zookeeper.session.timeout.ms", "120000")
-        .one_after_the_other();
-    let mut cluster = TestCluster::start(&spec);
+    let spec = ClusterSpec::new(3).one_after_the_other();
+    let cluster = TestCluster::start(&spec);
     let mut told = BTreeMap::new();
     for (whose, topic) in [(Whose::Ours, "ottlas1"), (Whose::Apaches, "apaches")] {
         cluster.create_topic_on(topic, &[&[0], &[1]], &[]);
-        told.insert(topic, story(&mut cluster, whose, topic));
+        told.insert(topic, story(&cluster, whose, topic));
         cluster
             .with_admin(async |admin| admin.delete_topic(topic).await)
             .expect("it can be deleted");
@@ -243,9 +246,8 @@ fn both_tools_say_the_same() {
     assert_eq!(ours.len(), apaches.len());
 }
 
-fn story(cluster: &mut TestCluster, whose: Whose, topic: &str) -> Vec<(String, Ending)> {
+fn story(cluster: &TestCluster, whose: Whose, topic: &str) -> Vec<(String, Ending)> {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
-    // Broker 2 will be frozen.
     let address = cluster.broker(0).address();
     let mut told = Vec::new();
     let mut tell = |what: &str, arguments: &[&str]| {
@@ -327,8 +329,20 @@ fn story(cluster: &mut TestCluster, whose: Whose, topic: &str) -> Vec<(String, E
         &["--preserve-throttles"]
     );
 
-    // A move that does not end: broker 2 is frozen, not dead.
-    cluster.pause(2);
+    // A move that does not end soon: what is out of sync gets next to nothing.
+    write_much(cluster, topic);
+    let rates = [
+        "leader.replication.throttled.rate",
+        "follower.replication.throttled.rate",
+    ];
+    let replicas = [
+        "leader.replication.throttled.replicas",
+        "follower.replication.throttled.replicas",
+    ];
+    for id in ["0", "1", "2"] {
+        configure(cluster, ResourceType::Broker, id, &rates, Some("100"));
+    }
+    configure(cluster, ResourceType::Topic, topic, &replicas, Some("*"));
     let stuck: &[(&str, i32, &[i32])] = &[(topic, 0, &[2, 1])];
     tell!("begin again", "--execute", stuck, &[]);
     tell("under way", &["--list"]);
@@ -349,7 +363,10 @@ fn story(cluster: &mut TestCluster, whose: Whose, topic: &str) -> Vec<(String, E
         &["--preserve-throttles"]
     );
     tell("nothing again", &["--list"]);
-    cluster.resume(2);
+    for id in ["0", "1", "2"] {
+        configure(cluster, ResourceType::Broker, id, &rates, None);
+    }
+    configure(cluster, ResourceType::Topic, topic, &replicas, None);
 
     // Mistakes.
     let unknown: &[(&str, i32, &[i32])] = &[("nobody", 0, &[1])];
@@ -430,19 +447,15 @@ fn both_tools_move_replicas_between_directories() {
     assert_eq!(told[0], told[1]);
 }
 
-/// A throttle holds a move back until it is raised by the same reassignment once more.
-#[test]
-fn a_throttle_holds_a_move_back() {
-    const RECORD: usize = 100_000;
-    let folder = tempfile::tempdir().expect("a temporary folder can be made");
-    let cluster = TestCluster::start(&ClusterSpec::new(2));
-    cluster.create_topic_on("slow", &[&[0]], &[]);
+/// More than one fetch of a follower can bring.
+fn write_much(cluster: &TestCluster, topic: &str) {
     let client = cluster.client();
     cluster.runtime().block_on(async {
         let producer = Producer::new(client, ProducerOptions::default());
-        for _ in 0..40 {
+        for _ in 0..RECORDS {
             let record = ProducerRecord {
-                topic: "slow".to_owned(),
+                topic: topic.to_owned(),
+                partition: Some(0),
                 value: Some(vec![b'x'; RECORD].into()),
                 ..ProducerRecord::default()
             };
@@ -451,6 +464,35 @@ fn a_throttle_holds_a_move_back() {
             delivery.expect("it is acknowledged");
         }
     });
+}
+
+/// Sets configurations, or removes them.
+fn configure(
+    cluster: &TestCluster,
+    kind: ResourceType,
+    name: &str,
+    keys: &[&str],
+    value: Option<&str>,
+) {
+    let op = || match value {
+        Some(value) => AlterOp::Set(value.to_owned()),
+        None => AlterOp::Delete,
+    };
+    let changes = keys.iter().map(|key| ((*key).to_owned(), op())).collect();
+    let name = name.to_owned();
+    let resource = ConfigResource { kind, name };
+    cluster
+        .with_admin(async |admin| admin.alter_configs(&resource, &changes).await)
+        .expect("it can be configured");
+}
+
+/// A throttle holds a move back until it is raised by the same reassignment once more.
+#[test]
+fn a_throttle_holds_a_move_back() {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let cluster = TestCluster::start(&ClusterSpec::new(2));
+    cluster.create_topic_on("slow", &[&[0]], &[]);
+    write_much(&cluster, "slow");
     let address = cluster.bootstrap();
     let plan = plan(folder.path(), &[("slow", 0, &[1])]);
     let file = ["--reassignment-json-file", text(&plan)];
@@ -466,7 +508,7 @@ fn a_throttle_holds_a_move_back() {
     let verify = [&["--verify"][..], &file].concat();
     let told = Whose::Ours.must(&address, &verify);
     assert!(told.contains("slow-0 is still in progress"), "{told}");
-    assert!(copied() < 40 * RECORD as u64);
+    assert!(copied() < (RECORDS * RECORD) as u64);
     let raised = ["--execute", "--additional", "--throttle", "100000000"];
     Whose::Ours.must(&address, &[&raised[..], &file].concat());
     wait_until_moved(&cluster, "slow", &[&[1]]);
