@@ -185,6 +185,19 @@ impl Producers {
         self.entries.get(&producer.id)?.duplicate_of(producer)
     }
 
+    /// Remembers the batches that the same producers have in another log of the same records: a
+    /// snapshot, from which this one was loaded, has the last batch of each only.
+    pub(crate) fn remember_batches_of(&mut self, other: &Producers) {
+        for (id, entry) in &mut self.entries {
+            let theirs = other.entries.get(id).filter(|theirs| {
+                theirs.epoch == entry.epoch && theirs.last_batch() == entry.last_batch()
+            });
+            if let Some(theirs) = theirs {
+                entry.batches = theirs.batches;
+            }
+        }
+    }
+
     /// Checks a batch after those already staged, and stages its effect.
     ///
     /// # Errors

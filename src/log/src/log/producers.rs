@@ -102,6 +102,16 @@ impl Log {
         all
     }
 
+    /// Recognises as repeated what `current`, whose place this log takes, would have: a producer may
+    /// have several batches on their way, and all of them come again when their leader has gone.
+    pub(crate) fn take_over_producers(&self, current: &Log) {
+        let theirs = current.hot.lock();
+        self.hot
+            .lock()
+            .producers
+            .remember_batches_of(&theirs.producers);
+    }
+
     /// Forgets producers that have been silent for `producer.id.expiration.ms`.
     pub(crate) fn expire_producers(&self, now: Millis) {
         let mut hot = self.hot.lock();

@@ -176,6 +176,7 @@ impl LogManager {
             now: clock::now_ms(),
         });
         let log = disk.insist(loaded)?;
+        log.take_over_producers(&current);
         // An epoch without records is known from the leadership only.
         let epoch = current.latest_epoch();
         if let Some(epoch) = epoch.filter(|epoch| log.latest_epoch() < Some(*epoch)) {

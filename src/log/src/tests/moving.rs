@@ -95,6 +95,35 @@ fn copy(from: &Log, to: &Log) {
     }
 }
 
+/// A snapshot has the last batch of a producer only. A leader that moved would have refused the ones
+/// before it, and a producer that has five on their way would have sent all of them anew, as others.
+#[test]
+fn repeated_batches_are_recognised_after_a_move() {
+    let storage = Storage::new();
+    let log = storage.log();
+    let sequence = |sequence| Spec {
+        producer: Some((9, 0, sequence)),
+        // Producers that were silent for a day are forgotten.
+        timestamp: crate::clock::now_ms(),
+        ..Spec::default()
+    };
+    for number in 0..7 {
+        append(&log, &sequence(number));
+    }
+    let (_, new) = storage.dirs_of(&log);
+    let future = storage.future(&new);
+    copy(&log, &future);
+    let moved = storage.manager.replace_with_future(&partition()).unwrap();
+    for number in 2..7 {
+        let repeated = moved
+            .append_as_leader(set(&sequence(number)), 0, NOW)
+            .unwrap();
+        assert!(repeated.duplicate);
+        assert_eq!(repeated.first_offset, i64::from(number));
+    }
+    assert_eq!(moved.log_end_offset(), 7);
+}
+
 #[test]
 fn a_future_replica_takes_the_place_of_the_current_one() {
     let storage = Storage::new();
