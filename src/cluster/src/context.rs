@@ -68,6 +68,9 @@ impl Driver {
         ));
         self.read_reassignments().await?;
         self.read_preferred_election().await?;
+        // What came between the clearing of notices and the watches.
+        self.read_isr_changes().await?;
+        self.read_log_dir_events().await?;
         Ok(())
     }
 
