@@ -636,6 +636,8 @@ impl Driver {
         self.step(Event::InTerm(fence.epoch, event));
         self.read_preferred().await?;
         self.read_reassignments().await?;
+        // What came between the clearing and the watch.
+        self.read_isr_changes().await?;
         Ok(())
     }
 

@@ -31,8 +31,10 @@ struct Truth {
     leaders: BTreeMap<LeaderEpoch, BrokerId>,
     watermarks: BTreeMap<BrokerId, (LeaderEpoch, Offset)>,
     stored: Option<LeaderIsr>,
-    /// Who was in sync at the last election.
+    /// Who was in sync at the last election, and since when.
     electors: Vec<BrokerId>,
+    electors_since: Micros,
+    stored_at: Micros,
     /// In-sync replicas whose power failed while they had records in memory only.
     wounded: BTreeMap<BrokerId, Micros>,
     /// The epoch of the last election at which records were lost as the rules permit.
@@ -549,7 +551,9 @@ impl State {
         };
         let could = |other: &&BrokerId| {
             let at = self.disturbed.get(other).copied().unwrap_or(Micros::MIN);
-            let is_well = self.registered.contains(other) && at < wounded_at;
+            // Whoever came or went since is as suspect to a controller that did not see it.
+            let is_steady = at < wounded_at.min(truth.electors_since);
+            let is_well = self.registered.contains(other) && is_steady;
             is_well && !truth.wounded.contains_key(other)
         };
         if let Some(better) = truth.electors.iter().find(could).copied() {
@@ -587,12 +591,14 @@ impl State {
             }
             if grows {
                 truth.electors = before.isr.clone();
+                truth.electors_since = truth.stored_at;
             }
         }
         if after.isr.is_empty() || leader.is_some_and(|leader| !after.isr.contains(&leader)) {
             broken = Some(format!("{tp}: {after:?} is led from outside"));
         }
         let now = self.now;
+        truth.stored_at = now;
         let was_in = |id: &BrokerId| {
             before
                 .as_ref()
