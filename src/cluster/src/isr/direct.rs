@@ -146,20 +146,12 @@ async fn look(
         Ok(Some(found)) => {
             let now = found.value;
             let partition_epoch = found.stat.version;
-            if now == *state {
-                Some(IsrOutcome::Stored { partition_epoch })
-            } else if partition_epoch <= proposal.expected && *old < OLD_LOOKS {
+            if partition_epoch <= proposal.expected && *old < OLD_LOOKS {
                 *old += u32::from(partition_epoch < proposal.expected);
                 tokio::time::sleep(RETRY_PAUSE).await;
-                None
-            } else if (now.leader, now.leader_epoch) == (state.leader, state.leader_epoch) {
-                Some(IsrOutcome::Changed {
-                    isr: now.isr,
-                    partition_epoch,
-                })
-            } else {
-                Some(IsrOutcome::Conflict)
+                return None;
             }
+            Some(outcome_of(now, partition_epoch, proposal, state))
         }
         // The topic is gone, or the controller makes the node anew under a new leadership.
         Ok(None) => Some(IsrOutcome::Conflict),
@@ -172,5 +164,84 @@ async fn look(
             tokio::time::sleep(RETRY_PAUSE).await;
             None
         }
+    }
+}
+
+/// What became of the proposal, as what is stored tells.
+fn outcome_of(
+    now: PartitionState,
+    partition_epoch: i32,
+    proposal: &IsrProposal,
+    state: &PartitionState,
+) -> IsrOutcome {
+    // Every write raises the version: one that is not newer is not ours, equal as it may look.
+    if now == *state && partition_epoch > proposal.expected {
+        IsrOutcome::Stored { partition_epoch }
+    } else if (now.leader, now.leader_epoch) == (state.leader, state.leader_epoch) {
+        IsrOutcome::Changed {
+            isr: now.isr,
+            partition_epoch,
+        }
+    } else {
+        IsrOutcome::Conflict
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ottla_metadata::{BrokerId, TopicId, TopicPartition};
+
+    use super::*;
+
+    const EXPECTED: i32 = 7;
+
+    fn replicas(ids: &[i32]) -> Vec<BrokerId> {
+        ids.iter().map(|id| BrokerId(*id)).collect()
+    }
+
+    fn proposed() -> PartitionState {
+        PartitionState {
+            leader: Some(BrokerId(1)),
+            leader_epoch: 3,
+            isr: replicas(&[1, 2]),
+            controller_epoch: 5,
+            recovering: false,
+        }
+    }
+
+    #[track_caller]
+    fn check(now: PartitionState, version: i32, expected: IsrOutcome) {
+        let proposal = IsrProposal {
+            partition: TopicPartition::new("t", 0),
+            topic_id: TopicId([0; 16]),
+            isr: replicas(&[1, 2]),
+            controller_epoch: 5,
+            leader_epoch: 3,
+            expected: EXPECTED,
+        };
+        assert_eq!(outcome_of(now, version, &proposal, &proposed()), expected);
+    }
+
+    #[test]
+    fn only_a_newer_version_is_ours() {
+        let stored = |partition_epoch| IsrOutcome::Stored { partition_epoch };
+        let changed = |isr, partition_epoch| IsrOutcome::Changed {
+            isr,
+            partition_epoch,
+        };
+        check(proposed(), EXPECTED + 1, stored(EXPECTED + 1));
+        for version in [0, EXPECTED] {
+            check(proposed(), version, changed(replicas(&[1, 2]), version));
+        }
+        let other = PartitionState {
+            isr: replicas(&[1]),
+            ..proposed()
+        };
+        check(other, EXPECTED + 1, changed(replicas(&[1]), EXPECTED + 1));
+        let next = PartitionState {
+            leader_epoch: 4,
+            ..proposed()
+        };
+        check(next, EXPECTED + 1, IsrOutcome::Conflict);
     }
 }
