@@ -121,7 +121,6 @@ impl Ask for AlterPartition {
             for partition in topic.partitions {
                 let code = ErrorCode::from_code(partition.error_code);
                 let verdict = match code.unwrap_or(ErrorCode::UnknownServerError) {
-                    ErrorCode::NotController => return None,
                     ErrorCode::None => Verdict::Stored {
                         leader_epoch: partition.leader_epoch,
                         isr: partition.isr.iter().map(|id| BrokerId(id.0)).collect(),
@@ -133,13 +132,13 @@ impl Ask for AlterPartition {
                 verdicts.insert(at, verdict);
             }
         }
-        Some(Ok(verdicts))
+        a_controllers(verdicts)
     }
 
     async fn ask_own(&self) -> Option<Self::Answer> {
         let proposals = self.proposals.iter();
         let wanted = proposals.map(|proposal| IsrAlteration {
-            topic: TopicKey::Name(Arc::clone(&proposal.partition.topic)),
+            topic: topic_key(proposal),
             partition: proposal.partition.partition,
             leader_epoch: proposal.leader_epoch,
             isr: proposal.isr.clone(),
@@ -154,16 +153,38 @@ impl Ask for AlterPartition {
                 return Some(Err(ErrorCode::StaleBrokerEpoch));
             }
         };
+        let names = self.names();
         let mut verdicts = BTreeMap::new();
         for answer in answers {
-            // As they were asked for: by name.
-            if let TopicKey::Name(name) = &answer.topic {
+            let name = match &answer.topic {
+                TopicKey::Name(name) => Some(name),
+                TopicKey::Id(id) => names.get(id),
+            };
+            if let Some(name) = name {
                 let at = TopicPartition::new(Arc::clone(name), answer.partition);
-                verdicts.insert(at, own_verdict(answer)?);
+                verdicts.insert(at, own_verdict(answer));
             }
         }
-        Some(Ok(verdicts))
+        a_controllers(verdicts)
     }
+}
+
+/// By id where there is one: a proposal for a deleted topic says nothing of its successor.
+fn topic_key(proposal: &IsrProposal) -> TopicKey {
+    match proposal.topic_id.is_zero() {
+        true => TopicKey::Name(Arc::clone(&proposal.partition.topic)),
+        false => TopicKey::Id(proposal.topic_id),
+    }
+}
+
+/// A controller may know less of one partition than its leader and still answer for the others.
+/// `None` if it says of all of them that it is not their controller.
+fn a_controllers(
+    verdicts: BTreeMap<TopicPartition, Verdict>,
+) -> Option<Result<BTreeMap<TopicPartition, Verdict>, ErrorCode>> {
+    let not_controller = Verdict::Again(ErrorCode::NotController);
+    let none = !verdicts.is_empty() && verdicts.values().all(|verdict| *verdict == not_controller);
+    (!none).then_some(Ok(verdicts))
 }
 
 /// A leader counts as recovered (KIP-704): Kafka never waits for more.
@@ -201,16 +222,16 @@ fn verdict(code: ErrorCode) -> Verdict {
     }
 }
 
-/// The same for an answer that took no detour through codes; `None` if it is no controller's.
-fn own_verdict(answer: AlterationAnswer) -> Option<Verdict> {
-    Some(match answer.result {
+/// The same for an answer that took no detour through codes.
+fn own_verdict(answer: AlterationAnswer) -> Verdict {
+    match answer.result {
         Ok(node) => Verdict::Stored {
             leader_epoch: node.state.leader_epoch,
             isr: node.state.isr,
             partition_epoch: node.version,
         },
         Err(error) => verdict(match error {
-            AlterationError::NotController => return None,
+            AlterationError::NotController => ErrorCode::NotController,
             AlterationError::UnknownTopicId => ErrorCode::UnknownTopicId,
             AlterationError::UnknownPartition => ErrorCode::UnknownTopicOrPartition,
             AlterationError::FencedLeaderEpoch => ErrorCode::FencedLeaderEpoch,
@@ -218,5 +239,5 @@ fn own_verdict(answer: AlterationAnswer) -> Option<Verdict> {
             AlterationError::InvalidRequest => ErrorCode::InvalidRequest,
             AlterationError::IneligibleReplica => ErrorCode::IneligibleReplica,
         }),
-    })
+    }
 }

@@ -104,6 +104,49 @@ async fn the_controller_changes_in_sync_replicas_for_itself_and_for_others() {
     second.cluster.close().await;
 }
 
+/// A leader may know more of a partition than the controller does: that one is asked for again, and
+/// the others are settled. What is proposed for an earlier topic of that name is not stored for the
+/// one of now.
+#[tokio::test]
+async fn one_partition_that_must_be_asked_for_again_holds_up_no_other() {
+    let connect = chroot();
+    let first = start(&connect, 1).await;
+    first.is_controller().await;
+    let second = start(&connect, 2).await;
+    eventually("both are alive", async || {
+        second.cluster.image().brokers.len() == 2
+    })
+    .await;
+    let zk = raw(&connect).await;
+    for (leader, one, two) in [(&first, 1, 2), (&second, 2, 1)] {
+        let (ahead, good) = (format!("ahead{one}"), format!("good{one}"));
+        let mut ids = Vec::new();
+        for name in [&ahead, &good] {
+            ids.push(topic(&first, name, &[one, two]).await);
+            leader.heard(&format!("lead {name}-0 {one} epoch 0")).await;
+        }
+        let [ahead_id, good_id] = ids[..] else {
+            unreachable!()
+        };
+        let mut from_ahead = proposal(&ahead, ahead_id, &[one], 0);
+        from_ahead.leader_epoch = 1;
+        leader.proposer.propose(from_ahead);
+        leader.proposer.propose(proposal(&good, good_id, &[one], 0));
+        leader
+            .heard(&format!("isr {good}-0 Stored {{ partition_epoch: 1 }}"))
+            .await;
+
+        let before = state(&zk, &good).await;
+        let earlier = TopicId([7; 16]);
+        let late = proposal(&good, earlier, &[one, two], 1);
+        leader.proposer.propose(late);
+        leader.heard(&format!("isr {good}-0 Conflict")).await;
+        assert_eq!(state(&zk, &good).await, before);
+    }
+    first.cluster.close().await;
+    second.cluster.close().await;
+}
+
 #[tokio::test]
 async fn brokers_get_producer_ids_and_leave_through_the_controller() {
     let connect = chroot();

@@ -150,55 +150,57 @@ fn api_versions(header: &RequestHeader) -> Vec<u8> {
 async fn alter_partition(cluster: &Cluster, header: &RequestHeader, frame: Bytes) -> Vec<u8> {
     let message: AlterPartitionRequest = decode_request(header.api_version, frame).unwrap();
     let (broker, epoch) = (BrokerId(message.broker_id.0), message.broker_epoch);
-    let topic = &message.topics[0];
-    let wanted = topic.partitions.iter().map(|partition| IsrAlteration {
-        topic: match header.api_version {
-            0 | 1 => TopicKey::Name(topic.topic_name.as_str().into()),
-            _ => TopicKey::Id(TopicId(*topic.topic_id.as_bytes())),
-        },
-        partition: partition.partition_index,
-        leader_epoch: partition.leader_epoch,
-        isr: match header.api_version {
-            0..=2 => partition.new_isr.iter().map(|id| BrokerId(id.0)).collect(),
-            _ => {
-                let states = partition.new_isr_with_epochs.iter();
-                states.map(|state| BrokerId(state.broker_id.0)).collect()
-            }
-        },
-        recovering: partition.leader_recovery_state != 0,
-        partition_epoch: partition.partition_epoch,
-    });
-    let response = AlterPartitionResponse::default();
-    let response = match cluster
-        .alter_partition(broker, epoch, wanted.collect())
-        .await
-    {
-        Err(AlterationRefused::NotController) => response.with_error_code(41),
-        Err(AlterationRefused::StaleBrokerEpoch) => response.with_error_code(77),
-        Ok(answers) => {
-            let partition = |answer: AlterationAnswer| {
-                let partition = alter_partition_response::PartitionData::default()
-                    .with_partition_index(answer.partition);
-                match answer.result {
-                    Err(AlterationError::IneligibleReplica) => partition.with_error_code(107),
-                    Err(AlterationError::FencedLeaderEpoch) => partition.with_error_code(74),
-                    Err(error) => panic!("{error}"),
-                    Ok(node) => partition
-                        .with_leader_id(node.state.leader.unwrap().0.into())
-                        .with_leader_epoch(node.state.leader_epoch)
-                        .with_isr(node.state.isr.iter().map(|id| id.0.into()).collect())
-                        .with_partition_epoch(node.version),
+    let mut response = AlterPartitionResponse::default();
+    for topic in &message.topics {
+        let wanted = topic.partitions.iter().map(|partition| IsrAlteration {
+            topic: match header.api_version {
+                0 | 1 => TopicKey::Name(topic.topic_name.as_str().into()),
+                _ => TopicKey::Id(TopicId(*topic.topic_id.as_bytes())),
+            },
+            partition: partition.partition_index,
+            leader_epoch: partition.leader_epoch,
+            isr: match header.api_version {
+                0..=2 => partition.new_isr.iter().map(|id| BrokerId(id.0)).collect(),
+                _ => {
+                    let states = partition.new_isr_with_epochs.iter();
+                    states.map(|state| BrokerId(state.broker_id.0)).collect()
                 }
-            };
-            response.with_topics(vec![
+            },
+            recovering: partition.leader_recovery_state != 0,
+            partition_epoch: partition.partition_epoch,
+        });
+        match cluster
+            .alter_partition(broker, epoch, wanted.collect())
+            .await
+        {
+            Err(AlterationRefused::NotController) => response.error_code = 41,
+            Err(AlterationRefused::StaleBrokerEpoch) => response.error_code = 77,
+            Ok(answers) => response.topics.push(
                 alter_partition_response::TopicData::default()
                     .with_topic_name(topic.topic_name.clone())
                     .with_topic_id(topic.topic_id)
-                    .with_partitions(answers.into_iter().map(partition).collect()),
-            ])
+                    .with_partitions(answers.into_iter().map(altered).collect()),
+            ),
         }
-    };
+    }
     framed(header, &response)
+}
+
+fn altered(answer: AlterationAnswer) -> alter_partition_response::PartitionData {
+    let partition =
+        alter_partition_response::PartitionData::default().with_partition_index(answer.partition);
+    match answer.result {
+        Err(AlterationError::NotController) => partition.with_error_code(41),
+        Err(AlterationError::FencedLeaderEpoch) => partition.with_error_code(74),
+        Err(AlterationError::UnknownTopicId) => partition.with_error_code(100),
+        Err(AlterationError::IneligibleReplica) => partition.with_error_code(107),
+        Err(error) => panic!("{error}"),
+        Ok(node) => partition
+            .with_leader_id(node.state.leader.unwrap().0.into())
+            .with_leader_epoch(node.state.leader_epoch)
+            .with_isr(node.state.isr.iter().map(|id| id.0.into()).collect())
+            .with_partition_epoch(node.version),
+    }
 }
 
 async fn allocate_producer_ids(cluster: &Cluster, header: &RequestHeader, frame: Bytes) -> Vec<u8> {
