@@ -304,6 +304,10 @@ impl Driver {
 impl Inputs {
     /// Waits for the next input; `None` when there will be no more. All of these lose nothing when
     /// they are dropped.
+    ///
+    /// Who asks can ask without end, so commands come after all that tells what has become of the
+    /// cluster: the death of a broker must not wait behind them. The others are bounded by what
+    /// happens: answers by requests, watches by changes, each of which is told once.
     async fn next(
         &mut self,
         retry_at: Option<Instant>,
@@ -320,11 +324,11 @@ impl Inputs {
                 Some(Input::Session(*self.sessions.borrow_and_update()))
             }
             answer = self.answers.recv() => answer.map(Input::Answer),
-            command = self.commands.recv() => command.map(Input::Command),
+            () = reached(retry_at) => Some(Input::Retry),
             event = self.watches.next() => Some(Input::Watch(event)),
             changed = self.configs_version.changed() => changed.ok().map(|()| Input::Configs),
-            () = reached(retry_at) => Some(Input::Retry),
             () = reached(balance_at) => Some(Input::Balance),
+            command = self.commands.recv() => command.map(Input::Command),
         }
     }
 }
