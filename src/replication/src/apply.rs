@@ -159,6 +159,7 @@ impl ReplicaManager {
         };
         let mut state = replica.state();
         state.controller_epoch = controller_epoch;
+        state.flush.cut(log_end);
         let aftermath = replica.step(&mut state, self.now(), event);
         state.readers.disturb();
         state.readers.forget_unseen();
@@ -216,6 +217,8 @@ impl ReplicaManager {
         {
             return Err(ReplicaError::FencedLeaderEpoch);
         }
+        let log_end = replica.log().log_end_offset();
+        state.flush.cut(log_end);
         let event = Event::MadeFollower {
             leadership: Leadership {
                 leader_epoch: state.brain.leader_epoch(),
@@ -224,7 +227,7 @@ impl ReplicaManager {
                 isr: state.brain.replicas().clone(),
             },
             leader: None,
-            log_end: replica.log().log_end_offset(),
+            log_end,
             latest_epoch: replica.log().latest_epoch(),
         };
         let aftermath = replica.step(&mut state, self.now(), event);

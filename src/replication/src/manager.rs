@@ -472,6 +472,7 @@ impl ReplicaManager {
             latest_epoch: log.latest_epoch(),
         };
         let mut state = replica.state();
+        state.flush.cut(log.log_end_offset());
         let aftermath = replica.step(&mut state, self.now(), truncated);
         state.readers.disturb();
         state.readers.forget_unseen();
