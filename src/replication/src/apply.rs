@@ -58,10 +58,32 @@ impl ReplicaManager {
             answers.push((partition, result));
         }
         self.registry.change(changes);
+        self.recheck(&mut answers);
         self.fetchers.wake();
         let applied = answers.iter().filter(|(_, result)| result.is_ok()).count();
         tracing::info!(applied, of = answers.len(), "leaderships applied");
         answers
+    }
+
+    /// A log directory that failed meanwhile: the controller hears of its replicas by these answers
+    /// only. Those that were being opened were not in the registry when the others went offline.
+    fn recheck(&self, answers: &mut Answers) {
+        let mut failed = false;
+        for (TopicPartition { topic, partition }, result) in answers {
+            if result.is_err() {
+                continue;
+            }
+            if let Some(Hosted::Online(replica)) = self.registry.get(topic, *partition)
+                && replica.log().is_offline()
+            {
+                self.take_offline(&replica);
+                *result = Err(ReplicaError::Offline);
+                failed = true;
+            }
+        }
+        if failed {
+            self.look_for_dirs();
+        }
     }
 
     fn apply(
@@ -246,7 +268,8 @@ fn judge(replica: &Replica, assignment: &Assignment) -> Result<(), ReplicaError>
         return Err(ReplicaError::InconsistentTopicId);
     }
     let state = replica.state();
-    if matches!(state.brain.role(), ottla_partition::Role::Offline) {
+    let is_offline = matches!(state.brain.role(), ottla_partition::Role::Offline);
+    if is_offline || replica.log().is_offline() {
         return Err(ReplicaError::Offline);
     }
     if assignment.leadership.leader_epoch <= state.brain.leader_epoch() {

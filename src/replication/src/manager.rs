@@ -510,7 +510,7 @@ impl ReplicaManager {
         self.failed_dirs.subscribe()
     }
 
-    fn look_for_dirs(&self) {
+    pub(crate) fn look_for_dirs(&self) {
         let failed = self.logs.failed_dirs();
         self.failed_dirs
             .send_if_modified(|known| std::mem::replace(known, failed) != failed);
@@ -522,7 +522,7 @@ impl ReplicaManager {
         }
     }
 
-    fn take_offline(&self, replica: &Arc<Replica>) {
+    pub(crate) fn take_offline(&self, replica: &Arc<Replica>) {
         let mut state = replica.state();
         if matches!(state.brain.role(), ottla_partition::Role::Offline) {
             return;

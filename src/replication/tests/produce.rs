@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ottla_log::AppendError;
-use ottla_metadata::BrokerId;
+use ottla_metadata::{BrokerId, TopicId, TopicPartition};
 use ottla_records::{BatchOptions, InvalidRecords};
 use ottla_replication::{
     FetchOrigin, FetchSpec, PartitionError, ProduceError, Produced, RequiredAcks, StoreOutcome,
@@ -261,4 +261,33 @@ async fn a_failed_directory_takes_its_replicas_offline_and_nothing_else() {
     // It was the only directory: there is nothing left to run for.
     let end = tokio::time::timeout(Duration::from_secs(60), Arc::clone(&broker.replicas).run());
     end.await.unwrap();
+}
+
+/// The controller learns from the answers which replicas are gone, so a directory must show that
+/// failed while the request was carried out, or unnoticed.
+#[tokio::test]
+async fn a_directory_that_fails_around_a_new_leadership_shows_in_the_answer() {
+    let fail = |broker: &Broker| {
+        let dir = broker.dir.path();
+        std::fs::rename(dir.join("logs/t-0"), dir.join("gone")).unwrap();
+        let log = broker.replicas.logs().get(&TopicPartition::new("t", 0));
+        assert!(log.unwrap().truncate_fully_and_start_at(5).is_err());
+    };
+    let is_offline = |answer| matches!(answer, Err(ottla_replication::ReplicaError::Offline));
+
+    // The log is found, and fails before the replica is one of ours.
+    let broker = Broker::start(&[]);
+    let config = Arc::new(ottla_replication::log_config(&broker.topic_config()));
+    let logs = broker.replicas.logs();
+    logs.get_or_create(&TopicPartition::new("t", 0), TopicId([7; 16]), config)
+        .unwrap();
+    fail(&broker);
+    assert!(is_offline(broker.assign(1, Some(0), &[0], &[0])));
+    assert!(is_offline(broker.assign(2, Some(0), &[0], &[0])));
+
+    // The replica is there, and nobody has told it.
+    let broker = Broker::start(&[]);
+    broker.lead();
+    fail(&broker);
+    assert!(is_offline(broker.assign(2, None, &[0], &[0])));
 }
