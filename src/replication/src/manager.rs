@@ -228,10 +228,12 @@ impl ReplicaManager {
         })
     }
 
-    /// How an attempt to store a proposed ISR ended.
+    /// How an attempt to store a proposed ISR ended. What was proposed for an earlier topic of that
+    /// name does not concern its successor, whose epochs may be the same.
     pub fn isr_stored(&self, proposal: &IsrProposal, outcome: StoreOutcome) {
         let TopicPartition { topic, partition } = &proposal.partition;
-        if let Ok(replica) = self.online(topic, *partition) {
+        let replica = self.online(topic, *partition).ok();
+        if let Some(replica) = replica.filter(|own| own.topic_id == proposal.topic_id) {
             let (leader_epoch, expected) = (proposal.leader_epoch, proposal.expected);
             self.step(
                 &replica,

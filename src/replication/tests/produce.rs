@@ -180,6 +180,10 @@ async fn an_isr_is_proposed_and_its_outcome_counts() {
     ready(broker.fetch(follower(1)));
     let proposal = broker.proposals.0.lock().pop().unwrap();
     assert_eq!(proposal.isr, [BrokerId(0), BrokerId(1)]);
+    // Of an earlier topic of that name: nothing is settled by it.
+    let mut earlier = proposal.clone();
+    earlier.topic_id.0 = [6; 16];
+    broker.replicas.isr_stored(&earlier, StoreOutcome::Refused);
     broker
         .replicas
         .isr_stored(&proposal, StoreOutcome::Stored { partition_epoch: 2 });
