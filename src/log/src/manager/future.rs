@@ -1,7 +1,7 @@
 //! Replicas that move to another log directory (KIP-113): beside the current replica a future one
 //! grows in `<topic>-<partition>.<unique>-future`, until it takes the current one's place.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -158,13 +158,42 @@ impl LogManager {
         let mark = dir.as_os_str().as_encoded_bytes();
         old.disk
             .insist(old.disk.replace(&old.path(MOVED_MARKER), mark))?;
+        let log = match self.take_place(&current, &future, dir) {
+            Ok(log) => log,
+            Err(error) => {
+                unmark(&current);
+                return Err(error.into());
+            }
+        };
+        self.logs
+            .write()
+            .insert(partition.clone(), Arc::clone(&log));
+        self.shared
+            .high_watermarks_moved
+            .store(true, Ordering::Release);
+        info!(%partition, from = %old.disk.root().display(), to = %disk.root().display(), "the replica has moved");
+        tolerate(self.write_checkpoints_on(&disk));
+        if let Err(error) = self.discard_dir(&current) {
+            warn!(%partition, %error, "the replica's old directory stays");
+        }
+        Ok(log)
+    }
+
+    /// Has the future replica bear the partition's name, and loads it.
+    fn take_place(
+        &self,
+        current: &Log,
+        future: &Log,
+        dir: PathBuf,
+    ) -> Result<Arc<Log>, StorageError> {
+        let disk = &future.home().disk;
         disk.rename(&future.home().dir, &dir)?;
         disk.insist(disk.sync_dir(disk.root()))?;
         let loaded = Log::load(LoadRequest {
-            partition: partition.clone(),
+            partition: current.partition().clone(),
             home: Arc::new(Home {
                 dir,
-                disk: Arc::clone(&disk),
+                disk: Arc::clone(disk),
             }),
             shared: Arc::clone(&self.shared),
             config: current.config(),
@@ -176,22 +205,11 @@ impl LogManager {
             now: clock::now_ms(),
         });
         let log = disk.insist(loaded)?;
-        log.take_over_producers(&current);
+        log.take_over_producers(current);
         // An epoch without records is known from the leadership only.
         let epoch = current.latest_epoch();
         if let Some(epoch) = epoch.filter(|epoch| log.latest_epoch() < Some(*epoch)) {
             log.assign_epoch(epoch, log.log_end_offset())?;
-        }
-        self.logs
-            .write()
-            .insert(partition.clone(), Arc::clone(&log));
-        self.shared
-            .high_watermarks_moved
-            .store(true, Ordering::Release);
-        info!(%partition, from = %old.disk.root().display(), to = %disk.root().display(), "the replica has moved");
-        tolerate(self.write_checkpoints_on(&disk));
-        if let Err(error) = self.discard_dir(&current) {
-            warn!(%partition, %error, "the replica's old directory stays");
         }
         Ok(log)
     }
@@ -217,5 +235,18 @@ impl LogManager {
         let due = clock::now_ms().saturating_add(log.config().file_delete_delay_ms);
         self.shared.trash.add_dir(due, &home.disk, target);
         Ok(())
+    }
+}
+
+/// The replica stays current after all: with the mark, a start that finds both would delete it. If
+/// the mark cannot be removed the directory is offline, so that nothing is added that could go.
+fn unmark(current: &Log) {
+    let home = current.home();
+    let disk = &home.disk;
+    let removed = disk
+        .remove(&home.path(MOVED_MARKER))
+        .and_then(|_| disk.insist(disk.sync_dir(&home.dir)));
+    if let Err(error) = removed {
+        warn!(partition = %current.partition(), %error, "the mark of a move that failed stays");
     }
 }

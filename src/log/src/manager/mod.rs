@@ -28,7 +28,7 @@ use crate::place::Home;
 
 /// A file in a replica's directory that names the directory of the replica that takes its place.
 /// Other brokers leave it alone.
-const MOVED_MARKER: &str = "ottla-moved-to";
+pub(crate) const MOVED_MARKER: &str = "ottla-moved-to";
 
 /// All logs in all log directories.
 #[derive(Debug)]

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use ottla_metadata::TopicId;
 
 use super::support::*;
+use crate::faults::{Faults, Mode};
+use crate::io::Disk;
 use crate::{Log, LogConfig, LogDirs, LogManager, LogManagerConfig, MoveError};
 
 const ID: TopicId = TopicId([7; 16]);
@@ -259,4 +261,56 @@ fn the_directory_of_a_replica_to_come() {
         storage.manager.prefer_dir(&partition(), &dir);
         assert_eq!(storage.log().parent_dir(), dir);
     }
+}
+
+/// A current replica of one record on a disk of its own, and a future one that has caught up.
+fn about_to_move(root: &Path, faults: &Arc<Faults>) -> (LogManager, Arc<Log>, PathBuf) {
+    let (a, b) = (root.join("a"), root.join("b"));
+    let disks = vec![
+        Disk::new(a),
+        Disk::with_faults(b.clone(), Arc::clone(faults)),
+    ];
+    let dirs = LogDirs::lock_disks(disks).unwrap();
+    let config = Arc::new(LogConfig::default());
+    let settings = LogManagerConfig::default();
+    let manager = LogManager::load(dirs, settings, |_| Arc::clone(&config), NOW).unwrap();
+    manager.stop_background();
+    manager.prefer_dir(&partition(), &root.join("a"));
+    let log = manager
+        .get_or_create(&partition(), ID, Arc::clone(&config))
+        .unwrap();
+    append(&log, &Spec::default());
+    let future = manager.create_future(&partition(), &b, ID, config).unwrap();
+    copy(&log, &future);
+    (manager, log, b.join("topic-0"))
+}
+
+/// Wherever the new directory fails during the exchange, the old replica stays, and no mark on it
+/// says that it may go.
+#[test]
+fn an_exchange_that_fails_leaves_no_mark() {
+    let root = tempdir();
+    let faults = Arc::new(Faults::new(u64::MAX, Mode::Stop));
+    let (manager, ..) = about_to_move(root.path(), &faults);
+    let before = faults.done();
+    manager.replace_with_future(&partition()).unwrap();
+    let all = faults.done();
+    let mut renamed = 0;
+    let mut failed = 0;
+    for at in before..all {
+        let root = tempdir();
+        let faults = Arc::new(Faults::new(at, Mode::Stop));
+        let (manager, log, target) = about_to_move(root.path(), &faults);
+        if manager.replace_with_future(&partition()).is_ok() {
+            continue; // what comes after the exchange may fail
+        }
+        failed += 1;
+        renamed += u32::from(target.exists());
+        let old = root.path().join("a/topic-0");
+        assert!(!old.join(crate::manager::MOVED_MARKER).exists(), "{at}");
+        assert!(Arc::ptr_eq(&manager.get(&partition()).unwrap(), &log));
+        append(&log, &Spec::default());
+        assert_eq!(log.log_end_offset(), 2);
+    }
+    assert!(failed > 1 && renamed > 0, "{failed} {renamed}");
 }
