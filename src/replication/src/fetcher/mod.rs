@@ -15,11 +15,12 @@ mod versions;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use ottla_metadata::{BrokerId, TopicPartition};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
-use tokio::task::AbortHandle;
+use tokio::task::{AbortHandle, JoinHandle};
 
 use self::task::Task;
 use crate::manager::ReplicaManager;
@@ -38,7 +39,7 @@ pub(crate) struct Fetchers {
 struct State {
     running: HashMap<FetcherKey, Running>,
     /// Who fetches each partition.
-    places: HashMap<TopicPartition, FetcherKey>,
+    places: HashMap<TopicPartition, (FetcherKey, Arc<Replica>)>,
     /// Nobody is placed any more.
     is_leaving: bool,
     is_stopped: bool,
@@ -104,9 +105,13 @@ impl Fetchers {
         }
         let to = to.filter(|_| !state.is_leaving);
         let from = match to {
-            Some(key) => state.places.insert(partition.clone(), key),
+            Some(key) => {
+                let place = (key, Arc::clone(replica));
+                state.places.insert(partition.clone(), place)
+            }
             None => state.places.remove(partition),
         };
+        let from = from.map(|(key, _)| key);
         if let Some(old) = from.filter(|from| Some(*from) != to) {
             if let Some(running) = state.running.get(&old) {
                 running.inbox.put(partition, None);
@@ -154,6 +159,29 @@ impl Fetchers {
         }
         may_end
     }
+
+    /// Begins a new fetcher in the place of one that failed; whatever that one knew or was told
+    /// meanwhile, the places say what is to be fetched.
+    fn replace(&self, manager: &Arc<ReplicaManager>, key: FetcherKey, failed: &Arc<Inbox>) {
+        let mut state = self.state.lock();
+        let running = state.running.get(&key);
+        if !running.is_some_and(|running| Arc::ptr_eq(&running.inbox, failed)) {
+            return;
+        }
+        state.running.remove(&key);
+        let places = state.places.values().filter(|(at, _)| *at == key);
+        let replicas: Vec<_> = places.map(|(_, replica)| Arc::clone(replica)).collect();
+        if replicas.is_empty() {
+            return;
+        }
+        let running = start(manager, key);
+        for replica in replicas {
+            let partition = replica.partition.clone();
+            running.inbox.put(&partition, Some(replica));
+        }
+        running.inbox.told.notify_one();
+        state.running.insert(key, running);
+    }
 }
 
 impl Drop for Fetchers {
@@ -165,8 +193,33 @@ impl Drop for Fetchers {
 fn start(manager: &Arc<ReplicaManager>, key: FetcherKey) -> Running {
     let inbox = Arc::new(Inbox::default());
     let task = Task::new(manager, key, Arc::clone(&inbox));
-    let task = manager.runtime().spawn(task.run()).abort_handle();
-    Running { inbox, task }
+    let task = manager.runtime().spawn(task.run());
+    let running = Running {
+        inbox: Arc::clone(&inbox),
+        task: task.abort_handle(),
+    };
+    let pause = manager.settings.following.backoff;
+    let manager_later = Arc::downgrade(manager);
+    let again = move || {
+        if let Some(manager) = manager_later.upgrade() {
+            manager.fetchers.replace(&manager, key, &inbox);
+        }
+    };
+    manager.runtime().spawn(watch_over(task, key, pause, again));
+    running
+}
+
+/// A fetcher that failed must not take its partitions along: they would be followed no more.
+async fn watch_over(task: JoinHandle<()>, key: FetcherKey, pause: Duration, again: impl FnOnce()) {
+    match task.await {
+        Err(error) if error.is_panic() => {
+            tracing::error!(leader = key.0.0, %error, "a fetcher failed, another one begins");
+            tokio::time::sleep(pause).await;
+            again();
+        }
+        // It had nothing left to follow, or was ended.
+        Ok(()) | Err(_) => {}
+    }
 }
 
 #[cfg(test)]
@@ -184,6 +237,26 @@ mod tests {
         ] {
             let partition = TopicPartition::new(topic, partition);
             assert_eq!(connection_of(&partition, connections), expected);
+        }
+    }
+
+    #[tokio::test]
+    async fn only_a_fetcher_that_failed_is_replaced() {
+        let failed = || tokio::spawn(async { panic!("as a test wants it") });
+        let aborted = || {
+            let task = tokio::spawn(std::future::pending());
+            task.abort();
+            task
+        };
+        for (task, expected) in [
+            (failed(), true),
+            (aborted(), false),
+            (tokio::spawn(async {}), false),
+        ] {
+            let mut replaced = false;
+            let key = (BrokerId(1), 0);
+            watch_over(task, key, Duration::ZERO, || replaced = true).await;
+            assert_eq!(replaced, expected);
         }
     }
 }
