@@ -10,7 +10,7 @@ use ottla_log::LogManager;
 use ottla_network::Network;
 use ottla_replication::ReplicaManager;
 use tokio::task::JoinHandle;
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
 use crate::start::wall_clock;
 use crate::watchdog::Watchdog;
@@ -36,9 +36,8 @@ pub(crate) struct Running {
 impl Running {
     /// Returns when the broker cannot go on: all log directories have failed.
     pub(crate) async fn failed(&mut self) {
-        if let Err(error) = (&mut self.housekeeping).await {
-            // Clients can still be served, which is better than nothing.
-            error!(%error, "housekeeping has ended");
+        // A panic ends the process: only a runtime that stops ends it otherwise.
+        if (&mut self.housekeeping).await.is_err() {
             std::future::pending().await
         }
     }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, bail};
-use ottla_cluster::{Bootstrap, Cluster, Registration};
+use ottla_cluster::{Bootstrap, Cluster, Registration, vital};
 use ottla_config::ServerConfig;
 use ottla_coordinator::Coordinator;
 use ottla_log::{LogDirs, LogManager};
@@ -121,11 +121,12 @@ async fn serve(
     let (keeper, timers) = (Arc::clone(&replicas), Arc::clone(&coordinator));
     let (reporter, failed_dirs) = (cluster.clone(), replicas.failed_dirs());
     let housekeeping = tokio::spawn(async move {
-        // A task of its own, so that neither goes down with the other; it ends with this one.
+        // Tasks of their own, so that none waits for another; they end with this one.
         let mut beside = tokio::task::JoinSet::new();
-        beside.spawn(timers.run());
-        beside.spawn(reporter.report_dir_failures(failed_dirs));
-        keeper.run().await;
+        beside.spawn(vital("timers of groups", timers.run()));
+        let report = reporter.report_dir_failures(failed_dirs);
+        beside.spawn(vital("notices of failed directories", report));
+        vital("housekeeping", keeper.run()).await;
     });
     Ok(Running {
         network,

@@ -23,6 +23,7 @@ use crate::membership;
 use crate::outbox::{ANSWERS, Outboxes};
 use crate::receiver::Receiver;
 use crate::shared::{NO_TERM, Shared};
+use crate::vital::vital;
 use crate::wait::{Failed, within};
 use crate::{LocalReplicas, Registration, Settings, StartError, StoreError};
 
@@ -201,7 +202,7 @@ impl Registered {
         let (configs, following) =
             ConfigFollower::start(Arc::clone(&shared), Arc::clone(&local), stop.subscribe());
         let (inlet, receiver) = Receiver::new(Arc::clone(&shared), local, configs.clone());
-        let receiving = tokio::spawn(receiver.run(stop.subscribe()));
+        let receiving = tokio::spawn(vital("receiver", receiver.run(stop.subscribe())));
         let roads = Roads::new(shared.id(), &shared.settings);
         let outboxes = Outboxes::start(shared.id(), inlet.clone(), roads, answers_in);
         let inputs = Inputs {
@@ -217,13 +218,15 @@ impl Registered {
             configs,
             self.registered.generation,
         );
-        let driving = tokio::spawn(driver.run(inputs, stop.subscribe()));
-        let storing = tokio::spawn(isr::run(
+        let driving = tokio::spawn(vital("controller", driver.run(inputs, stop.subscribe())));
+        let proposals = self.bootstrap.proposals;
+        let storing = isr::run(
             Arc::clone(&shared),
             local_for_isr,
-            self.bootstrap.proposals,
+            proposals,
             stop.subscribe(),
-        ));
+        );
+        let storing = tokio::spawn(vital("in-sync replicas", storing));
         let tasks = Tasks {
             stop,
             running: Mutex::new(vec![driving, following, receiving, storing]),

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use crate::convert::{chain, log_malformed};
 use crate::driver::RETRY_PAUSE;
 use crate::shared::Shared;
+use crate::vital::vital;
 use crate::{ConfigEntity, LocalReplicas};
 
 /// Notices older than this are deleted by whichever broker sees them
@@ -49,7 +50,7 @@ impl ConfigFollower {
             stop,
             last: None,
         };
-        let task = tokio::spawn(task.run(commands));
+        let task = tokio::spawn(vital("configurations", task.run(commands)));
         (ConfigFollower { commands: sender }, task)
     }
 

@@ -46,6 +46,7 @@ mod shared;
 #[cfg(test)]
 mod tests;
 mod unclean;
+mod vital;
 mod wait;
 pub mod wire;
 
@@ -70,3 +71,4 @@ pub use ottla_controller::{
     TopicKey, UpdateMetadata,
 };
 pub use ottla_zk::{RegisterError, SessionId, SessionRecord, ZkConfig, ZkError};
+pub use vital::vital;
