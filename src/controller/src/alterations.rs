@@ -77,6 +77,10 @@ pub enum AlterationError {
     /// AlterPartition 2 know as `OPERATION_NOT_ATTEMPTED`).
     #[error("a replica is on a broker that is dead or leaving")]
     IneligibleReplica,
+    /// The stored state cannot be understood or written until somebody repairs it: to be asked again
+    /// (`UNKNOWN_SERVER_ERROR`).
+    #[error("the stored state cannot be understood or written")]
+    Unusable,
 }
 
 /// Why a whole AlterPartition was refused.
@@ -105,6 +109,8 @@ struct Part {
     wanted: IsrAlteration,
     /// The partition, if there is a topic of that name or id.
     tp: Option<TopicPartition>,
+    /// Whether a state that could not be used was read once more for this.
+    read_again: bool,
     result: Option<Result<StateNode, AlterationError>>,
 }
 
@@ -115,6 +121,8 @@ enum Verdict {
     /// rules: it needs a new leadership to go on.
     Lost,
     Write(StateWrite),
+    /// The state could not be used when it was last read or written.
+    Stuck,
     /// Something else is under way.
     Wait,
 }
@@ -145,6 +153,7 @@ impl Active {
             Part {
                 tp,
                 wanted,
+                read_again: false,
                 result: None,
             }
         };
@@ -198,7 +207,7 @@ impl Active {
         &mut self,
         step: &mut Step,
         broker: BrokerId,
-        part: &Part,
+        part: &mut Part,
     ) -> Option<Result<StateNode, AlterationError>> {
         let Some(tp) = &part.tp else {
             return Some(Err(match part.wanted.topic {
@@ -227,6 +236,13 @@ impl Active {
                 }
                 None
             }
+            // Whether it says what was asked for is not known: the leader must not give it up.
+            Verdict::Stuck if part.read_again => Some(Err(AlterationError::Unusable)),
+            Verdict::Stuck => {
+                part.read_again = true;
+                self.look_at_stuck(step, tp);
+                None
+            }
             Verdict::Wait => None,
         }
     }
@@ -248,8 +264,7 @@ impl Active {
             Pending::Storing(_) | Pending::Altering(_) | Pending::Reading | Pending::Checking => {
                 return Verdict::Wait;
             }
-            // Whether it says what was asked for is not known: the leader must not give it up.
-            Pending::Stuck => return refuse(AlterationError::InvalidUpdateVersion),
+            Pending::Stuck => return Verdict::Stuck,
         }
         let Some(node) = &partition.leadership else {
             return refuse(AlterationError::UnknownPartition);

@@ -105,6 +105,18 @@ impl Active {
             partition.pending = Pending::Reading;
             step.read_states.insert(tp.clone());
         }
+        self.look_at_stuck(step, tp);
+    }
+
+    /// Somebody may have repaired a state node that could not be used: it is read again when there
+    /// is something to decide.
+    pub(crate) fn look_at_stuck(&mut self, step: &mut Step, tp: &TopicPartition) {
+        if let Some(partition) = self.context.partition_mut(tp)
+            && partition.pending == Pending::Stuck
+        {
+            partition.pending = Pending::Reading;
+            step.read_states.insert(tp.clone());
+        }
     }
 
     /// The broker hears everything, its replicas start, and partitions that had nobody to lead them
@@ -117,6 +129,7 @@ impl Active {
             {
                 deletion.eligible = true;
             }
+            self.look_at_stuck(step, &tp);
             step.dirty.insert(tp);
         }
     }

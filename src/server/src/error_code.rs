@@ -207,6 +207,7 @@ pub(crate) fn alteration(error: AlterationError, version: i16) -> ErrorCode {
         AlterationError::InvalidRequest => ErrorCode::InvalidRequest,
         AlterationError::IneligibleReplica if version < 2 => ErrorCode::OperationNotAttempted,
         AlterationError::IneligibleReplica => ErrorCode::IneligibleReplica,
+        AlterationError::Unusable => ErrorCode::UnknownServerError,
     }
 }
 

@@ -234,7 +234,7 @@ fn outcome(proposal: &Proposal, answer: &AlterationAnswer) -> Option<StoreOutcom
             partition_epoch: node.version,
         }),
         Err(AlterationError::IneligibleReplica) => Some(StoreOutcome::Refused),
-        Err(AlterationError::NotController) => None,
+        Err(AlterationError::NotController | AlterationError::Unusable) => None,
         Err(
             AlterationError::UnknownTopicId
             | AlterationError::UnknownPartition

@@ -238,6 +238,7 @@ fn own_verdict(answer: AlterationAnswer) -> Verdict {
             AlterationError::InvalidUpdateVersion => ErrorCode::InvalidUpdateVersion,
             AlterationError::InvalidRequest => ErrorCode::InvalidRequest,
             AlterationError::IneligibleReplica => ErrorCode::IneligibleReplica,
+            AlterationError::Unusable => ErrorCode::UnknownServerError,
         }),
     }
 }

@@ -247,3 +247,36 @@ fn who_is_not_controller_says_so() {
     let want = Action::AnswerAlteration(WaiterId(5), Err(AlterationRefused::NotController));
     assert_eq!(late, [want]);
 }
+
+/// A state node that could not be understood is read again when there is something to decide.
+#[test]
+fn who_repairs_a_node_is_noticed() {
+    let check = |repaired: bool, then: fn(&mut World), want: &str| {
+        let mut world = world();
+        world.garbled.insert(tp("t", 0));
+        world.feed(TermEvent::IsrNotified {
+            nodes: Vec::new(),
+            partitions: [tp("t", 0)].into(),
+        });
+        world.settle();
+        if repaired {
+            world.garbled.clear();
+        }
+        then(&mut world);
+        world.settle();
+        assert_eq!(show(&world), want);
+        assert!(world.asked.is_empty());
+        if repaired {
+            world.check_settled();
+        }
+    };
+    let ask = |world: &mut World| world.alter_isr(&tp("t", 0), &[1, 2], 0);
+    let dies = |world: &mut World| {
+        world.brokers.remove(&BrokerId(1));
+        world.tell_brokers();
+    };
+    check(true, ask, "ok v1; [1,2] epoch 0 v1");
+    check(false, ask, "Unusable; [1,2,3] epoch 0 v0");
+    check(true, dies, "nothing; [2,3] epoch 1 v1");
+    check(false, dies, "nothing; [1,2,3] epoch 0 v0");
+}

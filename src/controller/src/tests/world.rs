@@ -60,6 +60,8 @@ pub(crate) struct World {
     pub(crate) reassigned: Vec<(WaiterId, Result<ReassignmentAnswers, NotController>)>,
     pub(crate) listed: Vec<BTreeMap<TopicPartition, Assignment>>,
     pub(crate) answers: Vec<(WaiterId, Result<BTreeSet<TopicPartition>, ShutdownRefused>)>,
+    /// Partitions whose state nodes cannot be understood.
+    pub(crate) garbled: BTreeSet<TopicPartition>,
     /// What leaders heard of the changes that they asked for.
     pub(crate) altered: Vec<Result<Vec<AlterationAnswer>, AlterationRefused>>,
     /// Requests without an answer.
@@ -107,6 +109,7 @@ impl World {
             reassigned: Vec::new(),
             listed: Vec::new(),
             answers: Vec::new(),
+            garbled: BTreeSet::new(),
             altered: Vec::new(),
             asked: BTreeSet::new(),
             next_waiter: 100,
@@ -375,6 +378,7 @@ impl World {
 
     fn read_state(&self, tp: &TopicPartition) -> Read<StateNode> {
         match self.states.get(tp) {
+            Some(_) if self.garbled.contains(tp) => Read::Garbled,
             Some((state, version)) => Read::Found(StateNode {
                 state: state.clone(),
                 version: *version,
