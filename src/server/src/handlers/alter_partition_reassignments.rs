@@ -30,6 +30,17 @@ fn handle(context: &Arc<Context>, request: Request) -> Answer {
         Ok(message) => message,
         Err(answer) => return answer,
     };
+    let topics = message.topics.iter();
+    let named = topics.map(|topic| topic.partitions.len()).sum();
+    if let Some(refused) = reply::refuse_many(&request.header, named, "partitions") {
+        return refused;
+    }
+    let partitions = message.topics.iter().flat_map(|topic| &topic.partitions);
+    let replicas = partitions.filter_map(|partition| partition.replicas.as_ref());
+    let named = replicas.map(Vec::len).sum();
+    if let Some(refused) = reply::refuse_many(&request.header, named, "replicas") {
+        return refused;
+    }
     let context = Arc::clone(context);
     reply::later(request.header, async move {
         let timeout = timeout(message.timeout_ms);

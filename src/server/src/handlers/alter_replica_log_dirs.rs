@@ -29,6 +29,11 @@ fn handle(context: &Arc<Context>, request: Request) -> Answer {
         Ok(message) => message,
         Err(answer) => return answer,
     };
+    let topics = message.dirs.iter().flat_map(|dir| &dir.topics);
+    let named = topics.map(|topic| topic.partitions.len()).sum();
+    if let Some(refused) = reply::refuse_many(&request.header, named, "partitions") {
+        return refused;
+    }
     let replicas = Arc::clone(&context.replicas);
     reply::later(request.header, async move {
         let moves = moves(message);

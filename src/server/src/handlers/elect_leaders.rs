@@ -27,6 +27,11 @@ fn handle(context: &Arc<Context>, request: Request) -> Answer {
         Ok(message) => message,
         Err(answer) => return answer,
     };
+    let topics = message.topic_partitions.iter().flatten();
+    let named = topics.map(|topic| topic.partitions.len()).sum();
+    if let Some(refused) = reply::refuse_many(&request.header, named, "partitions") {
+        return refused;
+    }
     let context = Arc::clone(context);
     reply::later(request.header, async move {
         let kind = match message.election_type {

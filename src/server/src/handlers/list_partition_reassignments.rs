@@ -29,6 +29,11 @@ fn handle(context: &Arc<Context>, request: Request) -> Answer {
         Ok(message) => message,
         Err(answer) => return answer,
     };
+    let topics = message.topics.iter().flatten();
+    let named = topics.map(|topic| topic.partition_indexes.len()).sum();
+    if let Some(refused) = reply::refuse_many(&request.header, named, "partitions") {
+        return refused;
+    }
     let context = Arc::clone(context);
     reply::later(request.header, async move {
         let asked: Option<BTreeSet<TopicPartition>> = message.topics.as_ref().map(|topics| {

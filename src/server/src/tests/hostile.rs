@@ -3,8 +3,14 @@
 use std::sync::OnceLock;
 
 use bytes::Bytes;
-use ottla_protocol::messages::{ApiVersionsRequest, ApiVersionsResponse};
-use ottla_protocol::{ApiKey, ErrorCode, decode_response};
+use ottla_protocol::layout::Guarded;
+use ottla_protocol::messages::{
+    AlterPartitionReassignmentsRequest, AlterReplicaLogDirsRequest, ApiVersionsRequest,
+    ApiVersionsResponse, ElectLeadersRequest, ListPartitionReassignmentsRequest,
+    alter_partition_reassignments_request, alter_replica_log_dirs_request, elect_leaders_request,
+    list_partition_reassignments_request,
+};
+use ottla_protocol::{ApiKey, ErrorCode, decode_response, encode_request};
 use proptest::prelude::*;
 use tokio::runtime::Runtime;
 
@@ -67,6 +73,47 @@ async fn what_is_not_served_closes_the_connection() {
     let cut = Bytes::from_static(b"\x7f\xff\xff\xff");
     let answer = broker.answer(header(ApiKey::Metadata, 1), cut).await;
     assert!(answer.is_err());
+}
+
+#[tokio::test]
+async fn requests_about_too_many_partitions_close_the_connection() {
+    async fn check<R: ottla_protocol::Request + Guarded>(version: i16, request: R, things: &str) {
+        let broker = TestBroker::new(&[]);
+        let frame = encode_request(version, 7, None, &request).unwrap();
+        let mut body = frame.slice(4..);
+        let header = ottla_protocol::decode_header(&mut body).unwrap();
+        let refused = broker.answer(header, body).await;
+        let named = format!("names 200001 {things}");
+        let reason = refused.err().unwrap_or_default();
+        assert!(reason.contains(&named), "{version} {things}: {reason}");
+    }
+    let many = vec![0; 200_001];
+
+    let topic = elect_leaders_request::TopicPartitions::default().with_partitions(many.clone());
+    let elect = ElectLeadersRequest::default().with_topic_partitions(Some(vec![topic]));
+    check(2, elect, "partitions").await;
+
+    let alter = |partitions: usize, replicas: usize| {
+        let partition = alter_partition_reassignments_request::ReassignablePartition::default()
+            .with_replicas(Some(vec![0.into(); replicas]));
+        let topic = alter_partition_reassignments_request::ReassignableTopic::default()
+            .with_partitions(vec![partition; partitions]);
+        AlterPartitionReassignmentsRequest::default().with_topics(vec![topic])
+    };
+    check(0, alter(200_001, 8), "partitions").await;
+    check(0, alter(1, 200_001), "replicas").await;
+
+    let topic = list_partition_reassignments_request::ListPartitionReassignmentsTopics::default()
+        .with_partition_indexes(many.clone());
+    let list = ListPartitionReassignmentsRequest::default().with_topics(Some(vec![topic]));
+    check(0, list, "partitions").await;
+
+    let topic =
+        alter_replica_log_dirs_request::AlterReplicaLogDirTopic::default().with_partitions(many);
+    let dir =
+        alter_replica_log_dirs_request::AlterReplicaLogDir::default().with_topics(vec![topic]);
+    let alter = AlterReplicaLogDirsRequest::default().with_dirs(vec![dir]);
+    check(2, alter, "partitions").await;
 }
 
 fn shared() -> &'static (Runtime, TestBroker) {
