@@ -219,7 +219,15 @@ impl ReplicaManager {
                 if let AppendError::Storage(error) = &error {
                     self.storage_failed(replica, error);
                 }
-                return Err(());
+                // What came before the batch that was refused is in the log and counts: the next
+                // fetch begins with that one, and fails. Whether a flush was due is not known, so it is.
+                let log = replica.log();
+                let log_end = log.log_end_offset();
+                if log_end <= at || log.is_offline() {
+                    return Err(());
+                }
+                replica.state().readers.appended(log_end, size);
+                return Ok(Some(log_end));
             }
         };
         replica.state().readers.appended(appended.next_offset, size);
@@ -275,5 +283,116 @@ fn refusal(replica: &Replica, code: i16, at: Offset) -> LeaderAnswer {
         Some(ErrorCode::FencedLeaderEpoch) => LeaderAnswer::Fenced,
         Some(ErrorCode::OffsetOutOfRange) if at >= 0 => LeaderAnswer::OutOfRange { at },
         _ => LeaderAnswer::Failed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use arc_swap::ArcSwap;
+    use ottla_config::{ServerConfig, TopicConfig};
+    use ottla_log::{LogDirs, LogManager};
+    use ottla_metadata::{BrokerId, BrokerInfo, ClusterImage, TopicId, TopicPartition};
+    use ottla_records::{BatchBuilder, BatchOptions};
+
+    use super::*;
+    use crate::convert::log_config;
+    use crate::{Assignment, Leadership, Options, Settings, TopicConfigs};
+
+    const EPOCH: LeaderEpoch = 3;
+
+    struct SmallSegments(ServerConfig);
+
+    impl TopicConfigs for SmallSegments {
+        fn topic(&self, _: &str) -> Arc<TopicConfig> {
+            let small = BTreeMap::from([("segment.bytes".to_owned(), "200".to_owned())]);
+            Arc::new(TopicConfig::resolve(&self.0, &small).unwrap())
+        }
+    }
+
+    /// A follower of broker 1. Its fetcher does not run before the test awaits something.
+    fn follower(dir: &std::path::Path) -> (Arc<ReplicaManager>, Arc<Replica>) {
+        let settings = [("zookeeper.connect", "nowhere:1")];
+        let (server, _) = ServerConfig::from_settings(settings).unwrap();
+        let configs = Arc::new(SmallSegments(server));
+        let dirs = LogDirs::lock(&[dir.join("logs")]).unwrap();
+        let of_topic = |name: &str| Arc::new(log_config(&configs.topic(name)));
+        let logs = LogManager::load(dirs, Default::default(), of_topic, 0).unwrap();
+        let mut image = ClusterImage::default();
+        let leader = BrokerInfo {
+            id: BrokerId(1),
+            epoch: 1,
+            endpoints: Vec::new(),
+            rack: None,
+        };
+        image.brokers.insert(leader.id, Arc::new(leader));
+        let manager = ReplicaManager::new(Options {
+            broker: BrokerId(0),
+            logs: Arc::new(logs),
+            image: Arc::new(ArcSwap::from_pointee(image)),
+            configs,
+            isr_store: None,
+            settings: Settings::default(),
+        });
+        let replicas = [BrokerId(0), BrokerId(1)];
+        let answers = manager.apply_leader_and_isr(vec![Assignment {
+            partition: TopicPartition::new("t", 0),
+            topic_id: TopicId([7; 16]),
+            controller_epoch: 1,
+            leader: Some(BrokerId(1)),
+            leadership: Leadership {
+                leader_epoch: EPOCH,
+                partition_epoch: 0,
+                replicas: replicas.into_iter().collect(),
+                isr: replicas.into_iter().collect(),
+            },
+            is_new: true,
+        }]);
+        answers.into_iter().for_each(|(_, answer)| answer.unwrap());
+        let replica = manager.online("t", 0).ok().unwrap();
+        (manager, replica)
+    }
+
+    fn batch(base_offset: Offset, size: usize) -> Vec<u8> {
+        let mut builder = BatchBuilder::new(BatchOptions {
+            base_offset,
+            leader_epoch: EPOCH,
+            ..BatchOptions::default()
+        })
+        .unwrap();
+        let value = vec![b'v'; size];
+        builder.append(1000, None, Some(&value), &[]).unwrap();
+        builder.build().unwrap()
+    }
+
+    /// The second batch is larger than a segment may be: only the first can be appended.
+    #[tokio::test]
+    async fn the_part_of_an_answer_that_was_appended_counts() {
+        let dir = tempfile::tempdir().unwrap();
+        let (manager, replica) = follower(dir.path());
+        let wanted = |at| Wanted {
+            topic_id: TopicId([7; 16]),
+            at,
+            log_start: 0,
+            leader_epoch: EPOCH,
+            last_epoch: None,
+        };
+        let fetched = |records: Vec<u8>| Fetched::Records {
+            records: records.into(),
+            high_watermark: 2,
+            log_start: 0,
+        };
+        let both = [batch(0, 10), batch(1, 300)].concat();
+        let unflushed = manager.fetched(&replica, wanted(0), fetched(both));
+        manager.flush_fetched(unflushed.into_iter().collect());
+        assert_eq!(replica.log().log_end_offset(), 1);
+        assert!(replica.state().brain.expects_records(EPOCH, 1));
+        assert_eq!(replica.state().brain.high_watermark(), 1);
+        // By itself it is refused, and the back-off begins.
+        let unflushed = manager.fetched(&replica, wanted(1), fetched(batch(1, 300)));
+        assert!(unflushed.is_none());
+        let next = replica.state().brain.next_request(manager.now());
+        assert!(matches!(next, ottla_partition::NextRequest::At(_)));
     }
 }
