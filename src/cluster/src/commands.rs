@@ -10,6 +10,7 @@ use ottla_controller::{
 };
 use ottla_metadata::{BrokerId, TopicPartition};
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::error::Elapsed;
 
 use crate::GrantError;
 use crate::shared::Shared;
@@ -17,8 +18,8 @@ use crate::wait::{patience, within};
 
 /// Commands that may wait for the controller's task; who asks for more waits.
 pub(crate) const COMMANDS: usize = 256;
-/// How long a command may take before whoever asks hears that this is no controller, which they
-/// take as a reason to ask again: ZooKeeper may be away for long.
+/// How long a broker's command may take before it hears that this is no controller, which it
+/// takes as a reason to ask again: ZooKeeper may be away for long.
 const PATIENCE: Duration = Duration::from_secs(25);
 
 /// What a leader hears of the changes that it wants.
@@ -175,19 +176,33 @@ impl Waiters {
     }
 }
 
-/// Gives a command to the controller's task; `None` if this broker is no controller, or was none
-/// when the turn came.
-pub(crate) async fn command<T>(
+/// Gives a broker's command to the controller's task; `None` if this broker is no controller, was
+/// none when the turn came, or does not get to it.
+async fn command<T>(
     shared: &Shared,
     make: impl FnOnce(oneshot::Sender<T>) -> Command,
 ) -> Option<T> {
+    let ordered = order(shared, make);
+    tokio::time::timeout(PATIENCE, ordered).await.ok()?
+}
+
+/// The same for a client, which is told (`Err`) that it took too long: clients give up what they ask
+/// of a controller that is none, after some attempts.
+pub(crate) async fn client_command<T>(
+    shared: &Shared,
+    timeout: Duration,
+    make: impl FnOnce(oneshot::Sender<T>) -> Command,
+) -> Result<Option<T>, Elapsed> {
+    let deadline = patience(&shared.zk, timeout);
+    tokio::time::timeout_at(deadline, order(shared, make)).await
+}
+
+/// `None` if this broker is no controller, or was none when the turn came.
+async fn order<T>(shared: &Shared, make: impl FnOnce(oneshot::Sender<T>) -> Command) -> Option<T> {
     let term = shared.term()?;
     let (answer, answered) = oneshot::channel();
-    let ask = async {
-        shared.commands.send((term, make(answer))).await.ok()?;
-        answered.await.ok()
-    };
-    tokio::time::timeout(PATIENCE, ask).await.ok()?
+    shared.commands.send((term, make(answer))).await.ok()?;
+    answered.await.ok()
 }
 
 /// Changes in-sync replicas for leaders, as controller.

@@ -8,7 +8,7 @@ use ottla_metadata::{BrokerId, TopicPartition};
 use tokio::time::Instant;
 
 use crate::ElectLeaderError;
-use crate::commands::{Command, command};
+use crate::commands::{Command, client_command};
 use crate::shared::Shared;
 use crate::wait::until;
 
@@ -24,12 +24,16 @@ pub(crate) async fn elect_leaders(
 ) -> ElectedLeaders {
     let deadline = Instant::now() + timeout;
     let wanted = partitions.clone();
-    let answers = command(shared, |answer| Command::ElectLeaders {
+    let answers = client_command(shared, timeout, |answer| Command::ElectLeaders {
         kind,
         partitions: wanted,
         answer,
     });
-    let answers = answers.await.unwrap_or_else(|| {
+    let Ok(answers) = answers.await else {
+        let late = |tp| (tp, Err(ElectLeaderError::TimedOut));
+        return partitions.into_iter().map(late).collect();
+    };
+    let answers = answers.unwrap_or_else(|| {
         let refused = |tp| (tp, Err(ElectionRefused::NotController));
         partitions.into_iter().map(refused).collect()
     });

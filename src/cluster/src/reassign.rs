@@ -10,7 +10,7 @@ use ottla_zk::{FencedWrite, Watch, ZkError};
 
 use crate::ReassignError;
 use crate::carry_out::Stop;
-use crate::commands::{Command, command};
+use crate::commands::{Command, client_command};
 use crate::convert::{self, log_malformed};
 use crate::driver::Driver;
 use crate::shared::Shared;
@@ -24,8 +24,11 @@ pub(crate) async fn alter_reassignments(
     partitions: BTreeMap<TopicPartition, Option<Vec<BrokerId>>>,
     timeout: Duration,
 ) -> Result<ReassignmentAnswers, ReassignError> {
-    let answered = command(shared, |answer| Command::Reassign { partitions, answer });
-    match tokio::time::timeout(timeout, answered).await {
+    let answered = client_command(shared, timeout, |answer| Command::Reassign {
+        partitions,
+        answer,
+    });
+    match answered.await {
         Ok(Some(Ok(answers))) => Ok(answers),
         Ok(Some(Err(NotController)) | None) => Err(ReassignError::NotController),
         Err(_) => Err(ReassignError::TimedOut),
@@ -38,11 +41,11 @@ pub(crate) async fn list_reassignments(
     partitions: Option<BTreeSet<TopicPartition>>,
     timeout: Duration,
 ) -> Result<BTreeMap<TopicPartition, Assignment>, ReassignError> {
-    let answered = command(shared, |answer| Command::ListReassignments {
+    let answered = client_command(shared, timeout, |answer| Command::ListReassignments {
         partitions,
         answer,
     });
-    match tokio::time::timeout(timeout, answered).await {
+    match answered.await {
         Ok(Some(Ok(listed))) => Ok(listed),
         Ok(Some(Err(NotController)) | None) => Err(ReassignError::NotController),
         Err(_) => Err(ReassignError::TimedOut),
