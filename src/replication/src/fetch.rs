@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ottla_log::{AbortedTransaction, LogSlice, ReadError};
+use ottla_log::{AbortedTransaction, LogSlice, ReadError, StorageError};
 use ottla_metadata::{BrokerId, LeaderEpoch, Offset, TopicId, TopicName};
 use ottla_partition::{LeaderNeeded, Role};
 
@@ -288,7 +288,22 @@ impl ReplicaManager {
             ReadBound::HighWatermark => high_watermark,
             ReadBound::LastStable => fetched.last_stable_offset,
         };
-        let read = self.read_log(&replica, spec, wanted, taken, Read { fetched, bound });
+        let begun = || Read {
+            fetched: fetched.clone(),
+            bound,
+        };
+        let mut read = self.read_log(&replica, spec, wanted, taken, begun());
+        let moved = matches!(
+            read,
+            Err(FetchError::Read(ReadError::Storage(
+                StorageError::SegmentDeleted(_)
+            )))
+        );
+        if moved && !is_follower {
+            // It was exchanged for its copy in another directory: read there once that is done.
+            drop(replica.leadership.read());
+            read = self.read_log(&replica, spec, wanted, taken, begun());
+        }
         if let Err(FetchError::Read(ReadError::Storage(error))) = &read {
             self.storage_failed(&replica, error);
         }

@@ -61,18 +61,20 @@ impl Log {
             max_bytes,
             min_one,
         };
-        self.read_by_index(&request, &active, active_size, found, bound)
-            .map_err(|e| match e {
-                // The segment went away under us, so the log starts later by now.
-                ReadError::Storage(StorageError::SegmentDeleted(_)) => {
-                    ReadError::OffsetOutOfRange {
-                        offset: from,
-                        start: self.log_start_offset(),
-                        end: self.log_end_offset(),
-                    }
-                }
-                e => e,
-            })
+        let read = self.read_by_index(&request, &active, active_size, found, bound);
+        match read {
+            // The log starts later by now. If it does not, it has moved or is gone with its files.
+            Err(ReadError::Storage(StorageError::SegmentDeleted(_)))
+                if from < self.log_start_offset() =>
+            {
+                Err(ReadError::OffsetOutOfRange {
+                    offset: from,
+                    start: self.log_start_offset(),
+                    end: self.log_end_offset(),
+                })
+            }
+            read => read,
+        }
     }
 
     fn read_by_index(
