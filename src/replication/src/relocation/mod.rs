@@ -115,6 +115,8 @@ impl ReplicaManager {
         let Some(Hosted::Online(replica)) = hosted else {
             return Err(MoveRefused::NoReplica);
         };
+        // In the middle of an exchange the replica would show where it was.
+        let _no_exchange = replica.leadership.read();
         if replica.log().is_offline() {
             return Err(MoveRefused::Offline);
         }
@@ -167,6 +169,26 @@ impl ReplicaManager {
         running.insert(partition.clone(), task);
     }
 
+    /// A mover has done its work. Whoever asked for the next move meanwhile found it still there, so
+    /// that move begins now.
+    fn move_ended(&self, mover: &Mover) {
+        let partition = mover.partition();
+        let mut running = self.movers.running.lock();
+        let own = tokio::task::id();
+        if running.get(partition).is_some_and(|task| task.id() == own) {
+            running.remove(partition);
+        }
+        drop(running);
+        let next = self.logs.future(partition);
+        if next.is_none_or(|future| mover.is_of(&future)) {
+            return;
+        }
+        let hosted = self.registry.get(&partition.topic, partition.partition);
+        if let Some(Hosted::Online(replica)) = hosted {
+            self.resume_move(&replica);
+        }
+    }
+
     /// Bytes per second that may be copied between log directories, all replicas together
     /// (`replica.alter.log.dirs.io.max.bytes.per.second`); `None` is no limit.
     pub fn limit_moves(&self, bytes_per_second: Option<u64>) {
@@ -217,7 +239,7 @@ async fn move_replica(manager: Weak<ReplicaManager>, mover: Mover) {
             move || at_work.step(&manager)
         });
         match step.await {
-            Ok(Step::Moved | Step::GivenUp) => return,
+            Ok(Step::Moved | Step::GivenUp) => return running.move_ended(&mover),
             // Somebody appended at the wrong moment.
             Ok(Step::Copied(0)) => tokio::time::sleep(Duration::from_millis(1)).await,
             Ok(Step::Copied(bytes)) => {

@@ -98,6 +98,11 @@ impl Mover {
         &self.replica.partition
     }
 
+    /// Whether that is the future replica it works on.
+    pub(super) fn is_of(&self, future: &Arc<Log>) -> bool {
+        Arc::ptr_eq(&self.future, future)
+    }
+
     /// Does a piece of the work. Blocks.
     pub(super) fn step(&self, manager: &ReplicaManager) -> Step {
         match self.go_on(manager) {
@@ -198,9 +203,9 @@ impl Mover {
         }
         let moved = manager.logs.replace_with_future(self.partition())?;
         let mut state = replica.state();
-        replica.put_log(Arc::clone(&moved));
-        // Watermarks may have moved while the log was opened.
+        // Watermarks may have moved while the log was opened, and readers look at once.
         moved.set_high_watermark(current.high_watermark());
+        replica.put_log(Arc::clone(&moved));
         state.readers.disturb();
         drop(state);
         if current.log_start_offset() > moved.log_start_offset() {
