@@ -15,5 +15,5 @@ explain_if_asked "$@"
 "$root/scripts/test.sh" --setup-only
 (cd "$root" && cargo build --release --locked -p broker)
 clients=${OTTLA_TEST_CLIENTS:-$root/target/clients}
-(cd "$root/scripts/bench/load" && go build -o "$clients/load" .)
+go_build "$root/scripts/bench/load" "$clients/load" "$clients/go-toolchain"
 exec python3 "$root/scripts/bench" "$@"

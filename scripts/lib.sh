@@ -40,6 +40,34 @@ java_program() {
   echo "${JAVA_HOME:+$JAVA_HOME/bin/}java"
 }
 
+# The Go that go.mod asks for, which Debian's may be too old for. Since 1.21 Go fetches a newer one
+# by itself if it is allowed to; an older one is given that same module by hand.
+go_program() { # module, where to keep a newer Go
+  local minor dir home=$2 wanted
+  minor=$(go env GOVERSION | sed -E 's/^go1\.([0-9]+).*/\1/')
+  if [ "$minor" -ge 21 ]; then
+    echo go
+    return
+  fi
+  wanted=$(awk '$1 == "go" { print $2 }' "$1/go.mod")
+  if [ ! -x "$home/bin/go" ]; then
+    dir=$(cd / && go mod download -json "golang.org/toolchain@v0.0.1-go$wanted.$(go env GOOS)-$(go env GOARCH)" |
+      python3 -c 'import json, sys; print(json.load(sys.stdin)["Dir"])')
+    rm -rf "$home"
+    cp -r "$dir" "$home"
+    chmod -R u+w "$home"
+    chmod +x "$home"/bin/* "$home"/pkg/tool/*/*
+  fi
+  echo "$home/bin/go"
+}
+
+# Builds the Go program of a module.
+go_build() { # module, result, where to keep a newer Go
+  local go
+  go=$(go_program "$1" "$3") || exit 1
+  (cd "$1" && GOTOOLCHAIN=auto "$go" build -o "$2" .)
+}
+
 # Where daemons write what they print: outside the source tree unless told otherwise.
 log_dir() {
   local dir=${LOG_DIR:-${TMPDIR:-/tmp}/ottla-logs}

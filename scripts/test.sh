@@ -77,33 +77,10 @@ make_node() {
   (cd "$clients/node" && npm install --no-audit --no-fund --omit=optional --loglevel=error)
 }
 
-# The Go that go.mod asks for, which Debian's may be too old for. Since 1.21 Go fetches a newer one
-# by itself if it is allowed to; an older one is given that same module by hand.
-go_program() {
-  local minor dir home=$clients/go-toolchain wanted
-  minor=$(go env GOVERSION | sed -E 's/^go1\.([0-9]+).*/\1/')
-  if [ "$minor" -ge 21 ]; then
-    echo go
-    return
-  fi
-  wanted=$(awk '$1 == "go" { print $2 }' "$sources/go/go.mod")
-  if [ ! -x "$home/bin/go" ]; then
-    dir=$(cd / && go mod download -json "golang.org/toolchain@v0.0.1-go$wanted.$(go env GOOS)-$(go env GOARCH)" |
-      python3 -c 'import json, sys; print(json.load(sys.stdin)["Dir"])')
-    rm -rf "$home"
-    cp -r "$dir" "$home"
-    chmod -R u+w "$home"
-    chmod +x "$home"/bin/* "$home"/pkg/tool/*/*
-  fi
-  echo "$home/bin/go"
-}
-
 make_go() {
-  local go
   say "building sarama and franz-go"
   mkdir -p "$clients/go"
-  go=$(go_program)
-  (cd "$sources/go" && GOTOOLCHAIN=auto "$go" build -o "$clients/go/clients" .)
+  go_build "$sources/go" "$clients/go/clients" "$clients/go-toolchain"
 }
 
 make_python() {
