@@ -90,6 +90,14 @@ class Broker:
                    "-X", "retry.backoff.ms=5", "-X", "topic.metadata.refresh.fast.interval.ms=10"]
         return subprocess.run(produce, input=b"first\n", stderr=subprocess.DEVNULL).returncode == 0
 
+    def wait_for_a_record(self, topic="first", bound=120):
+        """Returns when a record is acknowledged: a broker that listens may not know of itself as a place
+        for topics yet."""
+        began = time.monotonic()
+        while not self.takes_a_record(topic):
+            if self.process.poll() is not None or time.monotonic() - began > bound:
+                raise SystemExit(f"{self.cluster.kind}: no record was acknowledged after the start")
+
     def cpu(self):
         return machine.cpu(self.pid)
 
@@ -121,10 +129,7 @@ class Cluster:
         began = time.monotonic()
         for broker in self.brokers:
             broker.start()
-        # A broker that listens may not know of itself as a place for topics yet.
-        while not self.brokers[0].takes_a_record():
-            if time.monotonic() - began > 120:
-                raise SystemExit(f"{self.kind}: no record was acknowledged after the start")
+        self.brokers[0].wait_for_a_record()
         self.start_seconds = time.monotonic() - began
         return self
 

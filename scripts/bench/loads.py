@@ -9,6 +9,9 @@ from machine import run
 
 LOAD = CLIENTS / "load"
 
+# Records of the large loads: bytes, name, and how many at full scale.
+SIZES = ((100, "100 B", 2_000_000), (1000, "1 KB", 500_000))
+
 
 def go_load(*arguments):
     """The JSON that the program in load/ prints."""

@@ -1,9 +1,7 @@
 """Reading: from the start out of the page cache and off the disk, and from the tail."""
 import machine
 from cluster import Cluster
-from loads import consume, create_topic, performance, start_consumer
-
-SIZES = ((100, "100 B", 2_000_000), (1000, "1 KB", 500_000))
+from loads import SIZES, consume, create_topic, performance, start_consumer
 
 
 def measure(kind, bench):

@@ -14,21 +14,12 @@ def measure(kind, bench):
         with Cluster(kind, bench.zookeeper, size=3, default_replication_factor=3,
                      min_insync_replicas=2) as cluster:
             create_topic(cluster, "watched", 1, 3)
-            leader = leader_of(cluster, "watched")
+            leader = go_load("leader", cluster.bootstrap, "watched")["leader"]
+            if leader < 0:
+                raise SystemExit("watched has no leader")
             load = start_go_load("gap", cluster.bootstrap, "watched", WATCH_SECONDS if kind == "apache" else 10)
             time.sleep(3)
-            end(leader)
+            end(cluster.brokers[leader])
             got = finish(load)
             figures[f"{name}: time without an acknowledged record"] = got["longest_gap_s"], "s"
     return figures
-
-
-def leader_of(cluster, topic):
-    for broker in cluster.brokers:
-        if led_by(cluster, topic, broker.id):
-            return broker
-    raise SystemExit(f"{topic} has no leader")
-
-
-def led_by(cluster, topic, number):
-    return go_load("leader", cluster.bootstrap, topic)["leader"] == number

@@ -1,9 +1,7 @@
 """Large batches, as fast as they go."""
 import machine
 from cluster import Cluster
-from loads import create_topic, performance
-
-SIZES = ((100, "100 B", 2_000_000), (1000, "1 KB", 500_000))
+from loads import SIZES, create_topic, performance
 
 
 def measure(kind, bench):

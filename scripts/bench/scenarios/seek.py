@@ -21,8 +21,7 @@ def measure(kind, bench):
             records = gigabytes * 1_000_000_000 // VALUE
             write_log(broker.logs / "sparse-0", records)
             broker.start()
-            while not broker.takes_a_record("second"):
-                pass
+            broker.wait_for_a_record("second")
             chance = random.Random(gigabytes)
             offsets = [chance.randrange(records) for _ in range(FETCHES)]
             go_load("reads", broker.address, "sparse", 1024, *offsets[:50])
