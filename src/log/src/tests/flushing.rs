@@ -1,48 +1,16 @@
 //! Who waits for which sync, and what a failed one means.
 
-use std::sync::{Arc, Barrier};
-
-use ottla_metadata::TopicId;
+use std::sync::Barrier;
 
 use super::support::*;
-use crate::faults::{Faults, Mode};
-use crate::io::Disk;
-use crate::{
-    AppendError, Log, LogConfig, LogDirs, LogManager, LogManagerConfig, ReadError, StorageError,
-};
+use crate::{AppendError, LogConfig, ReadError, StorageError};
 
-struct Storage {
-    _root: tempfile::TempDir,
-    faults: Arc<Faults>,
-    manager: LogManager,
-    log: Arc<Log>,
-}
-
+/// Storage of which every append wants to be flushed.
 fn storage() -> Storage {
-    let root = tempdir();
-    let faults = Arc::new(Faults::new(u64::MAX, Mode::Stop));
-    let disk = Disk::with_faults(root.path().to_owned(), Arc::clone(&faults));
-    let config = Arc::new(LogConfig {
+    Storage::with(LogConfig {
         flush_messages: 1,
         ..LogConfig::default()
-    });
-    let manager = LogManager::load(
-        LogDirs::lock_disks(vec![disk]).unwrap(),
-        LogManagerConfig::default(),
-        |_| Arc::clone(&config),
-        NOW,
-    )
-    .unwrap();
-    manager.stop_background();
-    let log = manager
-        .get_or_create(&partition(), TopicId([7; 16]), config)
-        .unwrap();
-    Storage {
-        _root: root,
-        faults,
-        manager,
-        log,
-    }
+    })
 }
 
 #[test]

@@ -1,40 +1,7 @@
 //! A system that is short of descriptors: what fails is tried again, and the directory goes on.
 
-use std::sync::Arc;
-
-use ottla_metadata::TopicId;
-
 use super::support::*;
-use crate::faults::{Faults, Mode};
-use crate::io::Disk;
-use crate::{AppendError, Log, LogConfig, LogDirs, LogManager, LogManagerConfig, StorageError};
-
-struct Storage {
-    _root: tempfile::TempDir,
-    faults: Arc<Faults>,
-    manager: LogManager,
-    log: Arc<Log>,
-}
-
-fn storage() -> Storage {
-    let root = tempdir();
-    let faults = Arc::new(Faults::new(u64::MAX, Mode::Stop));
-    let disk = Disk::with_faults(root.path().to_owned(), Arc::clone(&faults));
-    let dirs = LogDirs::lock_disks(vec![disk]).unwrap();
-    let config = Arc::new(LogConfig::default());
-    let settings = LogManagerConfig::default();
-    let manager = LogManager::load(dirs, settings, |_| Arc::clone(&config), NOW).unwrap();
-    manager.stop_background();
-    let log = manager
-        .get_or_create(&partition(), TopicId([7; 16]), config)
-        .unwrap();
-    Storage {
-        _root: root,
-        faults,
-        manager,
-        log,
-    }
-}
+use crate::{AppendError, Log, LogConfig, StorageError};
 
 /// Until nothing of the log is open: the first call finds it in use.
 fn release(log: &Log) {
@@ -49,7 +16,7 @@ fn a_shortage_fails_the_operation_and_not_the_directory() {
         faults,
         manager,
         log,
-    } = storage();
+    } = Storage::with(LogConfig::default());
     append(&log, &Spec::default());
     release(&log);
     faults.take_descriptors(true);
@@ -73,7 +40,7 @@ fn a_shortage_fails_the_operation_and_not_the_directory() {
 /// A flush that found no descriptor has flushed nothing, and the next one flushes all of it.
 #[test]
 fn a_flush_is_repeated() {
-    let storage = storage();
+    let storage = Storage::with(LogConfig::default());
     let log = &storage.log;
     append(log, &Spec::default());
     let before = storage.faults.syncs();
@@ -89,7 +56,7 @@ fn a_flush_is_repeated() {
 /// A descriptor with unsynced data behind it is not given back before a sync.
 #[test]
 fn idle_descriptors_are_synced_before_they_are_closed() {
-    let storage = storage();
+    let storage = Storage::with(LogConfig::default());
     let log = &storage.log;
     append(log, &Spec::default());
     let before = storage.faults.syncs();

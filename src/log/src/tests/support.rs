@@ -11,6 +11,8 @@ use ottla_records::{
     TargetCompression, TimestampType, batches, records, validate,
 };
 
+use crate::faults::{Faults, Mode};
+use crate::io::Disk;
 use crate::{Appended, Log, LogConfig, LogDirs, LogManager, LogManagerConfig};
 
 pub(super) const NOW: i64 = 1_700_000_000_000;
@@ -19,6 +21,36 @@ pub(super) struct Fixture {
     pub(super) root: tempfile::TempDir,
     pub(super) config: Arc<LogConfig>,
     pub(super) manager: Option<LogManager>,
+}
+
+/// A log on a disk that fails when it is told to.
+pub(super) struct Storage {
+    pub(super) _root: tempfile::TempDir,
+    pub(super) faults: Arc<Faults>,
+    pub(super) manager: LogManager,
+    pub(super) log: Arc<Log>,
+}
+
+impl Storage {
+    pub(super) fn with(config: LogConfig) -> Storage {
+        let root = tempdir();
+        let faults = Arc::new(Faults::new(u64::MAX, Mode::Stop));
+        let disk = Disk::with_faults(root.path().to_owned(), Arc::clone(&faults));
+        let dirs = LogDirs::lock_disks(vec![disk]).unwrap();
+        let config = Arc::new(config);
+        let settings = LogManagerConfig::default();
+        let manager = LogManager::load(dirs, settings, |_| Arc::clone(&config), NOW).unwrap();
+        manager.stop_background();
+        let log = manager
+            .get_or_create(&partition(), TopicId([7; 16]), config)
+            .unwrap();
+        Storage {
+            _root: root,
+            faults,
+            manager,
+            log,
+        }
+    }
 }
 
 pub(super) fn partition() -> TopicPartition {
