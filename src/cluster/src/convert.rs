@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use ottla_controller::{
     Assignment, Fence, LeaderIsr, Read, StateNode, StateWrite, StoreOutcome, TopicNode,
 };
-use ottla_metadata::{BrokerId, TopicId, TopicName};
+use ottla_metadata::{BrokerId, ErrorChain, TopicId, TopicName};
 use ottla_zk::znode::{PartitionState, TopicZnode};
 use ottla_zk::{ControllerFence, FencedWrite, MalformedZnode, ReadOne, WriteError, WriteResult};
 
@@ -162,14 +162,7 @@ pub(crate) fn outcome(result: WriteResult<i32>) -> Result<StoreOutcome, TermOver
 
 /// An error with its causes, for a log line.
 pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
+    ErrorChain(error).to_string()
 }
 
 #[cfg(test)]

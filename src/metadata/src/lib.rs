@@ -1,12 +1,14 @@
-//! The words every other crate speaks: ids, names, and the cluster image.
+//! The words every other crate speaks: ids, names, the cluster image, errors on one line.
 //!
 //! Nothing here does I/O and nothing knows where the image comes from; `ottla-cluster` builds it
 //! from ZooKeeper and the controller, everyone else only reads it.
 
+mod error_chain;
 mod ids;
 mod image;
 mod names;
 
+pub use error_chain::ErrorChain;
 pub use ids::{BrokerId, ParseTopicIdError, TopicId, TopicName, TopicPartition};
 pub use image::{
     BrokerInfo, ClusterImage, ConfigImage, Endpoint, PartitionImage, SecurityProtocol, TopicImage,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
+use ottla_metadata::ErrorChain;
 use ottla_protocol::decode_header;
 use tokio::time::Sleep;
 use tracing::{debug, error, info, warn};
@@ -250,7 +251,7 @@ fn log_end(info: &ConnectionInfo, end: &ConnectionEnd) {
         | ConnectionEnd::Stopped
         | ConnectionEnd::Idle
         | ConnectionEnd::Io(_) => {
-            debug!(%peer, listener, reason = %Causes(end), "connection closed");
+            debug!(%peer, listener, reason = %ErrorChain(end), "connection closed");
         }
         ConnectionEnd::MadeRoom => {
             info!(%peer, listener, reason = %end, "connection closed");
@@ -259,25 +260,10 @@ fn log_end(info: &ConnectionInfo, end: &ConnectionEnd) {
         | ConnectionEnd::Header(_)
         | ConnectionEnd::Service(_)
         | ConnectionEnd::Stalled => {
-            warn!(%peer, listener, reason = %Causes(end), "connection closed");
+            warn!(%peer, listener, reason = %ErrorChain(end), "connection closed");
         }
         ConnectionEnd::NoAnswer | ConnectionEnd::ResponseTooLarge(_) | ConnectionEnd::ShortFile => {
             error!(%peer, listener, reason = %end, "connection closed");
         }
-    }
-}
-
-/// An error with its causes, in one line.
-struct Causes<'a>(&'a dyn std::error::Error);
-
-impl std::fmt::Display for Causes<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut cause = self.0.source();
-        while let Some(error) = cause {
-            write!(f, ": {error}")?;
-            cause = error.source();
-        }
-        Ok(())
     }
 }

@@ -9,7 +9,7 @@ use arc_swap::ArcSwap;
 use ottla_config::{ServerConfig, TopicConfig};
 use ottla_log::{DirStatus, LogConfig, LogManager, StorageError};
 use ottla_metadata::{
-    BrokerId, ClusterImage, LeaderEpoch, Millis, Offset, TopicId, TopicPartition,
+    BrokerId, ClusterImage, ErrorChain, LeaderEpoch, Millis, Offset, TopicId, TopicPartition,
 };
 use ottla_partition::{Event, Rules, StoreOutcome};
 use ottla_records::{AppendRules, Compression, Magic, TargetCompression};
@@ -535,21 +535,6 @@ impl ReplicaManager {
         tracing::error!(partition = %replica.partition, "replica is offline: its log directory failed");
         self.finish(replica, aftermath);
         self.place(replica);
-    }
-}
-
-/// An error with its causes on one line.
-struct ErrorChain<'a>(&'a dyn std::error::Error);
-
-impl std::fmt::Display for ErrorChain<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut cause = self.0.source();
-        while let Some(error) = cause {
-            write!(f, ": {error}")?;
-            cause = error.source();
-        }
-        Ok(())
     }
 }
 
