@@ -103,10 +103,16 @@ impl FaultRun {
             .with("inter.broker.protocol.version", &inter_broker_protocol())
     }
 
-    /// Starts cluster and load, and waits for the first acknowledgements.
+    /// Starts cluster and load, and waits for the first acknowledgements. Partition `p` is placed on
+    /// three brokers from the `p`th on, so that tests can tell what a plan moves.
     pub fn start(spec: &ClusterSpec, load: Load) -> FaultRun {
         let cluster = TestCluster::start(spec);
-        cluster.create_topic(TOPIC, load.partitions, 3, &[]);
+        let ids: Vec<i32> = cluster.ids().collect();
+        let placement: Vec<Vec<i32>> = (0..load.partitions.unsigned_abs() as usize)
+            .map(|first| ids.iter().cycle().skip(first).take(3).copied().collect())
+            .collect();
+        let placement: Vec<&[i32]> = placement.iter().map(Vec::as_slice).collect();
+        cluster.create_topic_on(TOPIC, &placement, &[]);
         let history = History::default();
         let runtime = cluster.runtime();
         let entered = runtime.enter();
