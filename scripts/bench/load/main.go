@@ -20,6 +20,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -158,7 +159,7 @@ func steady(brokers []string, topic string, rate int, length time.Duration, size
 	began := time.Now()
 	for i := range total {
 		due := began.Add(time.Duration(float64(i) / float64(rate) * float64(time.Second)))
-		time.Sleep(time.Until(due))
+		sleepUntil(due)
 		client.Produce(context.Background(), &kgo.Record{Value: value(due)}, func(_ *kgo.Record, err error) {
 			if err != nil {
 				mutex.Lock()
@@ -174,6 +175,15 @@ func steady(brokers []string, topic string, rate int, length time.Duration, size
 		fail(fmt.Errorf("only %d of %d records came back", len(latencies), total))
 	}
 	return summary(latencies, time.Since(began), failures, 0)
+}
+
+// sleepUntil sleeps in the kernel: the runtime's own timers wake up to a millisecond late, which would
+// count as the broker's latency.
+func sleepUntil(due time.Time) {
+	if left := time.Until(due); left > 0 {
+		rest := syscall.NsecToTimespec(left.Nanoseconds())
+		_ = syscall.Nanosleep(&rest, nil)
+	}
 }
 
 // gap sends one record after the other, a new one as soon as the last was answered or refused.
