@@ -2,10 +2,12 @@
 import argparse
 import pathlib
 import sys
+import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 import cluster
+import plot
 import report
 import scenarios
 
@@ -31,31 +33,55 @@ def main():
     parser.add_argument("--scale", type=float, default=1.0, help="size of the loads, as a share of the usual")
     parser.add_argument("--only", choices=("ottla", "apache"), help="measure one of the two")
     parser.add_argument("--json", metavar="FILE", help="write every figure there")
+    parser.add_argument("--markdown", metavar="FILE", help="write the tables there")
     parser.add_argument("--plots", metavar="FOLDER", help="draw a picture of each scenario there")
     options = parser.parse_args()
     unknown = set(options.scenarios) - set(scenarios.ALL)
     if unknown:
         parser.error(f"no scenario {', '.join(sorted(unknown))}; there are {', '.join(scenarios.ALL)}")
 
-    results = {}
+    results, pictures, failed = {}, {}, []
     for name in options.scenarios or scenarios.ALL:
-        rounds = {kind: [] for kind in ("ottla", "apache") if options.only in (None, kind)}
-        for number in range(options.rounds):
-            for kind in reversed(rounds):
-                print(f"{name}: round {number + 1} of {options.rounds}: {kind}", flush=True)
-                # A ZooKeeper of its own, so that nobody pays for what another left behind.
-                with cluster.zookeeper() as address:
-                    measured = scenarios.ALL[name](kind, Bench(address, options.scale))
-                    rounds[kind].append(measured)
-        results[name] = rounds
-        summary = report.summarize(rounds)
-        print(f"\n{name}: {options.rounds} rounds; median (lowest to highest)\n")
-        print(report.table(summary), "\n", flush=True)
+        began = time.monotonic()
+        try:
+            results[name] = measure(name, options)
+        except (Exception, SystemExit) as error:
+            # The others are worth their while all the same.
+            failed.append(name)
+            print(f"\n{name} FAILED: {error}\n", flush=True)
+            continue
+        summary = report.summarize(results[name])
+        print(f"\n{name}: {options.rounds} rounds in {time.monotonic() - began:.0f} s;"
+              " median (lowest to highest)\n")
+        print(report.table(report.cells(summary)), "\n", flush=True)
         if options.plots:
-            pathlib.Path(options.plots).mkdir(parents=True, exist_ok=True)
-            report.write_plot(pathlib.Path(options.plots) / f"{name}.svg", name, summary)
+            picture = pathlib.Path(options.plots) / f"{name}.svg"
+            picture.parent.mkdir(parents=True, exist_ok=True)
+            if plot.write(picture, name, summary):
+                pictures[name] = picture
+    facts = report.facts(options, results)
+    if facts["bars"]:
+        reached = sum(row["verdict"] == "reached" for row in facts["bars"])
+        print(f"{reached} of {len(facts['bars'])} bars are reached\n")
+        print(report.table(report.verdicts(facts["bars"])))
     if options.json:
-        report.write_json(options.json, results)
+        report.write_json(options.json, facts)
+    if options.markdown:
+        report.write_markdown(options.markdown, facts, pictures)
+    if failed:
+        raise SystemExit(f"failed: {', '.join(failed)}")
+
+
+def measure(name, options):
+    """Rounds of a scenario: kind -> figures of each round."""
+    rounds = {kind: [] for kind in ("ottla", "apache") if options.only in (None, kind)}
+    for number in range(options.rounds):
+        for kind in reversed(rounds):
+            print(f"{name}: round {number + 1} of {options.rounds}: {kind}", flush=True)
+            # A ZooKeeper of its own, so that nobody pays for what another left behind.
+            with cluster.zookeeper() as address:
+                rounds[kind].append(scenarios.ALL[name](kind, Bench(address, options.scale)))
+    return rounds
 
 
 if __name__ == "__main__":

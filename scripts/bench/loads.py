@@ -1,21 +1,28 @@
-"""Load generators of other projects: Java's performance programs, librdkafka through kcat, franz-go."""
+"""Load generators of other projects: Java's performance programs, librdkafka through kcat, franz-go.
+Each load is refused if a record of it is missing afterwards."""
+import contextlib
 import json
 import re
 import subprocess
 import time
 
-from cluster import CLIENTS, JAVA
-from machine import run
-
-LOAD = CLIENTS / "load"
+import machine
+from cluster import JAVA, LOAD
 
 # Records of the large loads: bytes, name, and how many at full scale.
 SIZES = ((100, "100 B", 2_000_000), (1000, "1 KB", 500_000))
+# What the large producers put into a request, and what the large consumers ask for.
+BATCH = 131072
+FETCH = 8 << 20
+
+
+class Lost(SystemExit):
+    """Records are missing, or there never were any."""
 
 
 def go_load(*arguments):
     """The JSON that the program in load/ prints."""
-    return json.loads(run(str(LOAD), *map(str, arguments)))
+    return json.loads(machine.run(str(LOAD), *map(str, arguments)))
 
 
 def start_go_load(*arguments):
@@ -40,55 +47,107 @@ def create_topic(cluster, topic, partitions=1, replicas=1):
     return go_load("create", cluster.bootstrap, topic, partitions, replicas)["seconds"]
 
 
+@contextlib.contextmanager
+def no_loss(cluster, topic):
+    """Gives a function that takes how many records were acknowledged; at the end that many more must be
+    in the topic."""
+    acknowledged = []
+    before = go_load("count", cluster.bootstrap, topic)["records"]
+    yield acknowledged.append
+    there = go_load("count", cluster.bootstrap, topic)["records"] - before
+    if not there or there < sum(acknowledged):
+        raise Lost(f"{cluster.kind}: {there} of {sum(acknowledged)} acknowledged records are in {topic}")
+
+
+def attended(cluster, command):
+    """Output of a load generator, and how near to its own limit it was in percent."""
+    process = subprocess.Popen([*map(str, command)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    effort = machine.Effort(process.pid, cluster.cpu)
+    out, err = process.communicate()
+    effort.join()
+    if process.returncode:
+        raise SystemExit(f"{' '.join(map(str, command))}\n{out}\n{err}")
+    return out, effort.percent
+
+
 def performance(cluster, topic, records, size, throughput=-1, **properties):
-    """ProducerPerformance: records a second, and latencies in ms by percentile."""
-    given = {"bootstrap.servers": cluster.bootstrap, "acks": "all", "batch.size": "131072",
+    """ProducerPerformance: records a second, latencies in ms by percentile, and its effort."""
+    given = {"bootstrap.servers": cluster.bootstrap, "acks": "all", "batch.size": str(BATCH),
              "linger.ms": "5", "buffer.memory": "67108864"}
     given.update({key.replace("_", "."): str(value) for key, value in properties.items()})
-    out = run(*JAVA, "org.apache.kafka.tools.ProducerPerformance", "--topic", topic,
-              "--num-records", str(records), "--record-size", str(size),
-              "--throughput", str(throughput), "--producer-props",
-              *(f"{key}={value}" for key, value in given.items()))
+    with no_loss(cluster, topic) as acknowledged:
+        out, effort = attended(cluster, [
+            *JAVA, "org.apache.kafka.tools.ProducerPerformance", "--topic", topic,
+            "--num-records", records, "--record-size", size, "--throughput", throughput,
+            "--producer-props", *(f"{key}={value}" for key, value in given.items())])
+        acknowledged(records)
     last = out.strip().splitlines()[-1]
-    sent = int(re.match(r"(\d+) records sent", last)[1])
-    if sent != records:
-        raise SystemExit(f"{cluster.kind}: {sent} of {records} records were sent")
-    figures = {"rate": float(re.search(r"([\d.]+) records/sec", last)[1])}
-    for share in ("50th", "99th", "99.9th"):
-        figures[share] = float(re.search(rf"([\d.]+) ms {re.escape(share)}", last)[1])
-    return figures
+    if not last.startswith(f"{records} records sent"):
+        raise Lost(f"{cluster.kind}: {last} instead of {records}")
+    return {"rate": float(re.search(r"([\d.]+) records/sec", last)[1]), "effort": effort}
+
+
+def many(cluster, topic, connections, seconds, size):
+    """Producers that wait for the answer to each record: rate, latencies, effort."""
+    with no_loss(cluster, topic) as acknowledged:
+        out, effort = attended(cluster, [LOAD, "many", cluster.bootstrap, topic, connections, seconds, size])
+        got = json.loads(out) | {"effort": effort}
+        if got["failures"]:
+            raise Lost(f"{cluster.kind}: {got['failures']} of {got['records']} requests failed")
+        acknowledged(got["records"])
+    return got
+
+
+def steady(cluster, topic, rate, seconds, size):
+    """Records at a fixed rate and back: latencies. The load itself waits for every record's return."""
+    with no_loss(cluster, topic) as acknowledged:
+        got = go_load("steady", cluster.bootstrap, topic, rate, seconds, size)
+        if got["failures"]:
+            raise Lost(f"{cluster.kind}: {got['failures']} of {got['records']} records failed")
+        acknowledged(got["records"])
+    return got
 
 
 def end_to_end(cluster, topic, records, size):
-    """EndToEndLatency, one record after the other: median, 99th and 99.9th percentile in ms."""
-    out = run(*JAVA, "org.apache.kafka.tools.EndToEndLatency", cluster.bootstrap, topic,
-              str(records), "all", str(size))
+    """EndToEndLatency, one record after the other: median, 99th and 99.9th percentile in ms. It fails
+    by itself if one does not come back."""
+    out = machine.run(*JAVA, "org.apache.kafka.tools.EndToEndLatency", cluster.bootstrap, topic,
+                      str(records), "all", str(size))
     found = re.search(r"50th = ([\d.]+), 99th = ([\d.]+), 99.9th = ([\d.]+)", out)
     return tuple(float(part) for part in found.groups())
 
 
-KCAT = ["kcat", "-C", "-q", "-o", "beginning", "-p", "0", "-f", "%o\\n", "-X", "check.crcs=false",
-        "-X", "fetch.message.max.bytes=8388608", "-X", "queued.min.messages=10000000",
+# A line without text for each record costs kcat the least. It is told not to pause when its own queue
+# is full, which it does for a second by default.
+KCAT = ["kcat", "-C", "-q", "-o", "beginning", "-p", "0", "-f", "\\n", "-X", "check.crcs=false",
+        "-X", f"fetch.message.max.bytes={FETCH}", "-X", "queued.min.messages=10000000",
         "-X", "queued.max.messages.kbytes=2000000", "-X", "fetch.wait.max.ms=20"]
 
 
 def start_consumer(cluster, topic, records):
-    """kcat reads that many records of partition 0 as they come, and ends."""
+    """kcat reads that many records of partition 0 as they come, and ends well only then."""
     return subprocess.Popen([*KCAT, "-c", str(records), "-b", cluster.bootstrap, "-t", topic],
                             stdout=subprocess.DEVNULL)
 
 
 def consume(cluster, topic, records, *options):
-    """kcat reads partition 0 from the start, and must find the last record: records a second.
-
-    It is told not to pause when its own queue is full, which it does for a second by default."""
+    """kcat reads partition 0 from the start to the end and must find every record: records a second
+    and in all, and its effort."""
     began = time.monotonic()
-    command = [*KCAT, "-e", "-b", cluster.bootstrap, "-t", topic, *options]
-    kcat = subprocess.Popen(command, stdout=subprocess.PIPE)
-    last = subprocess.run(["tail", "-n", "1"], stdin=kcat.stdout, stdout=subprocess.PIPE, text=True)
+    kcat = subprocess.Popen([*KCAT, "-e", "-b", cluster.bootstrap, "-t", topic, *options], stdout=subprocess.PIPE)
+    effort = machine.Effort(kcat.pid, cluster.cpu)
+    counted = subprocess.run(["wc", "-l"], stdin=kcat.stdout, stdout=subprocess.PIPE, text=True)
     kcat.wait()
     took = time.monotonic() - began
-    if not last.stdout or int(last.stdout) < records - 1:
-        raise SystemExit(f"{cluster.kind}: read up to offset {last.stdout!r} instead of {records - 1}:"
-                         " records are lost")
-    return records / took
+    effort.join()
+    if int(counted.stdout) != records:
+        raise Lost(f"{cluster.kind}: {int(counted.stdout)} of {records} records were read")
+    return {"rate": records / took, "records": records, "effort": effort.percent}
+
+
+def fetch(cluster, topic, records, readers=2, times=4):
+    """Connections of franz-go fetch partition 0 from the start, several times, and do not decode what
+    they get, as `consume`."""
+    out, effort = attended(cluster, [LOAD, "fetch", cluster.bootstrap, topic, FETCH, records, readers, times])
+    got = json.loads(out)
+    return {"rate": got["records_per_second"], "records": got["records"], "effort": effort}

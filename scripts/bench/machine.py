@@ -1,4 +1,4 @@
-"""Processes, sockets and files of this machine, and what it can do at best."""
+"""Processes, sockets and files of this machine."""
 import contextlib
 import os
 import pathlib
@@ -6,10 +6,8 @@ import re
 import signal
 import socket
 import subprocess
-import sys
+import threading
 import time
-
-TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def free_port():
@@ -39,15 +37,52 @@ def run(*command, **options):
 
 
 def cpu(pid):
-    """Seconds of CPU that the process has used."""
-    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
+    """Seconds of CPU that the process has used, threads that have ended among them, to the nanosecond."""
+    # The id of another process's clock, as clock_getcpuclockid(3) makes it.
+    return time.clock_gettime((~pid << 3) | 2)
 
 
 def resident(pid):
     """Resident memory in MiB."""
+    return _memory(pid, "VmRSS")
+
+
+def peak(pid):
+    """The most memory in MiB that was ever resident."""
+    return _memory(pid, "VmHWM")
+
+
+def _memory(pid, name):
     status = pathlib.Path(f"/proc/{pid}/status").read_text()
-    return int(re.search(r"VmRSS:\s+(\d+)", status)[1]) / 1024
+    return int(re.search(rf"{name}:\s+(\d+)", status)[1]) / 1024
+
+
+class Effort(threading.Thread):
+    """Watches a process that puts load on servers: whether it is itself the limit. At 100 % either its
+    busiest thread never rests, or it takes all that the servers leave of the machine."""
+
+    def __init__(self, pid, servers_cpu):
+        super().__init__(daemon=True)
+        self.pid, self.servers_cpu, self.percent = pid, servers_cpu, 0.0
+        self.start()
+
+    def run(self):
+        began, before = time.monotonic(), self.servers_cpu()
+        # What has ended can be looked at no more.
+        with contextlib.suppress(OSError, ValueError):
+            while is_running(self.pid):
+                time.sleep(0.05)
+                tasks = pathlib.Path(f"/proc/{self.pid}/task").glob("*/schedstat")
+                busiest = max(int(task.read_text().split()[0]) / 1e9 for task in tasks)
+                took = time.monotonic() - began
+                left = took * os.cpu_count() - (self.servers_cpu() - before)
+                self.percent = 100 * max(busiest / took, cpu(self.pid) / left)
+
+
+def is_running(pid):
+    """Whether the process is still at work, or a zombie."""
+    state = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    return state != "Z"
 
 
 def forget_cached(folder):
@@ -58,79 +93,6 @@ def forget_cached(folder):
             fd = os.open(path, os.O_RDONLY)
             os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
             os.close(fd)
-
-
-# The floors are processes of their own, so that their CPU is told apart from the other end's.
-RECEIVE_AND_WRITE = """
-import os, socket, sys
-listener = socket.create_server(("127.0.0.1", int(sys.argv[1])))
-peer, _ = listener.accept()
-buffer = memoryview(bytearray(262144))
-out = os.open(sys.argv[2], os.O_CREAT | os.O_WRONLY | os.O_TRUNC)
-while n := peer.recv_into(buffer):
-    os.write(out, buffer[:n])
-"""
-SENDFILE = """
-import os, socket, sys
-listener = socket.create_server(("127.0.0.1", int(sys.argv[1])))
-peer, _ = listener.accept()
-for path in sys.argv[2:]:
-    file = os.open(path, os.O_RDONLY)
-    at, size = 0, os.fstat(file).st_size
-    while at < size:
-        at += os.sendfile(peer.fileno(), file, at, min(size - at, 1 << 20))
-"""
-
-
-def _floor(program, arguments, talk):
-    port = free_port()
-    process = subprocess.Popen([sys.executable, "-c", program, str(port), *arguments])
-    peer = socket.socket()
-    while peer.connect_ex(("127.0.0.1", port)):
-        time.sleep(0.002)
-    before, began = cpu(process.pid), time.monotonic()
-    # A process that has ended shows its CPU no more, so it is stopped from ending before it is read.
-    talk(peer)
-    while is_running(process):
-        time.sleep(0.002)
-    took = time.monotonic() - began
-    used = cpu(process.pid) - before
-    process.wait()
-    return used, took
-
-
-def is_running(process):
-    """Whether the process is still at work: a zombie keeps its CPU figures until it is waited for."""
-    state = pathlib.Path(f"/proc/{process.pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
-    return state != "Z"
-
-
-def receive_floor(path, gigabytes):
-    """CPU seconds per GB of receiving from a loopback socket in 256 KiB pieces and writing to a file."""
-    piece = bytes(262144)
-
-    def talk(peer):
-        for _ in range(int(gigabytes * 1e9) // len(piece)):
-            peer.sendall(piece)
-        peer.close()
-
-    used, _ = _floor(RECEIVE_AND_WRITE, [str(path)], talk)
-    os.unlink(path)
-    return used / gigabytes
-
-
-def sendfile_floor(paths):
-    """CPU seconds and bytes a second of sending files to a loopback socket by sendfile."""
-    total = 0
-
-    def talk(peer):
-        nonlocal total
-        buffer = memoryview(bytearray(1 << 20))
-        while n := peer.recv_into(buffer):
-            total += n
-
-    used, took = _floor(SENDFILE, [str(p) for p in paths], talk)
-    return used / (total / 1e9), total / took
 
 
 def kill(process):

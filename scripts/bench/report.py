@@ -1,11 +1,20 @@
-"""Medians, spread and ratios: as a table, as JSON, as pictures."""
+"""Medians, spread and ratios: as a table, as Markdown, as JSON."""
 import json
 import os
 import pathlib
 import platform
+import re
 import statistics
+import subprocess
 import sys
+import tempfile
 import time
+
+import bars
+from cluster import CLIENTS, ROOT
+
+SIGNS = {"<=": "≤", ">=": "≥"}
+KINDS = (("ottla", "Ottla"), ("apache", "Apache 3.9"))
 
 
 def summarize(rounds):
@@ -20,37 +29,104 @@ def summarize(rounds):
             if values:
                 row["unit"] = units[0]
                 row[kind] = {"median": statistics.median(values), "low": min(values), "high": max(values)}
-        if row.get("apache", {}).get("median") and "ottla" in row:
+        if row.get("apache", {}).get("median") and "ottla" in row and not figure.endswith(": generator"):
             row["ratio"] = row["ottla"]["median"] / row["apache"]["median"]
         summary[figure] = row
     return summary
 
 
-def table(summary):
-    def cell(row, kind):
-        if kind not in row:
-            return "-"
-        return "{median:.4g} ({low:.4g} to {high:.4g})".format(**row[kind])
+def number(value):
+    """Three digits, as people write them."""
+    return f"{float(f'{value:.3g}'):,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
-    width = max(map(len, summary), default=6)
-    lines = [f"{'figure':{width}} {'unit':18} {'Ottla':>30} {'Apache 3.9':>30} {'ratio':>7}"]
+
+def cells(summary):
+    """The rows of a table as text: figure, unit, a column for each kind, ratio."""
+    yield ["figure", "unit", *(name for _, name in KINDS), "ratio"]
     for figure, row in summary.items():
-        ratio = f"{row['ratio']:.3f}" if "ratio" in row else "-"
-        lines.append(f"{figure:{width}} {row['unit']:18} {cell(row, 'ottla'):>30} "
-                     f"{cell(row, 'apache'):>30} {ratio:>7}")
-    return "\n".join(lines)
+        values = []
+        for kind, _ in KINDS:
+            got = row.get(kind)
+            spread = got and got["low"] < got["high"]
+            values.append("-" if not got else number(got["median"]) + (
+                f" ({number(got['low'])} to {number(got['high'])})" if spread else ""))
+        ratio = number(row["ratio"]) if "ratio" in row else "-"
+        if bars.generator_limits(summary, figure):
+            ratio += " (generator limits)"
+        yield [figure, row["unit"], *values, ratio]
 
 
-def write_json(path, scenario_rounds):
-    facts = {
+def verdicts(rows):
+    """The rows of the table of bars as text."""
+    yield ["scenario", "figure", "bar", "measured", "verdict"]
+    for row in rows:
+        what = " of Apache's" if row["compared"] == "ratio" else ""
+        bar = "possible" if row["bound"] is None else f"{SIGNS[row['sign']]} {number(row['bound'])}{what}"
+        yield [row["scenario"], row["figure"], bar,
+               number(row["measured"]), row["verdict"]]
+
+
+def table(rows):
+    rows = list(rows)
+    widths = [max(len(row[n]) for row in rows) for n in range(len(rows[0]))]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows)
+
+
+def markdown_table(rows):
+    first, *rest = ["| " + " | ".join(row) + " |" for row in rows]
+    return "\n".join([first, "|" + " --- |" * (first.count(" | ") + 1), *rest])
+
+
+def facts(options, results):
+    """Everything that was measured, and where, when and how."""
+    summaries = {name: summarize(rounds) for name, rounds in results.items()}
+    return {
         "date": time.strftime("%Y-%m-%d"),
-        "machine": {"cores": os.cpu_count(), "kernel": platform.release(), "cpu": cpu_model(),
-                    "memory GiB": round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30)},
-        "command": ["scripts/bench.sh", *sys.argv[1:]],
-        "scenarios": {name: {"summary": summarize(rounds), "rounds": rounds}
-                      for name, rounds in scenario_rounds.items()},
+        "machine": {
+            "cpu": cpu_model(), "cores": os.cpu_count(), "kernel": platform.release(), "disk": disk(),
+            "memory GiB": round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30),
+        },
+        "versions": {
+            "Ottla": said("git", "-C", str(ROOT), "describe", "--always", "--dirty"),
+            "Apache Kafka": ", ".join(jar.stem.removeprefix("kafka-clients-")
+                                      for jar in (CLIENTS / "java/3.9").glob("kafka-clients-*.jar")),
+            "Java": said("java", "-version", form=r'version "(.*?)"'),
+            "kcat": said("kcat", "-V", form=r"Version (\S+)"), "librdkafka": said("kcat", "-V", form=r"librdkafka (\S+)"),
+        },
+        "command": " ".join(["scripts/bench.sh", *sys.argv[1:]]),
+        "rounds": options.rounds,
+        "scale": options.scale,
+        "bars": bars.judge(summaries),
+        "scenarios": {name: {"summary": summaries[name], "rounds": rounds} for name, rounds in results.items()},
     }
+
+
+def write_json(path, facts):
     pathlib.Path(path).write_text(json.dumps(facts, indent=2))
+
+
+def write_markdown(path, facts, pictures):
+    """A section for a page of text; `pictures`: scenario -> path of its picture."""
+    machine = facts["machine"]
+    parts = [
+        f"`{facts['command']}` on {facts['date']}: {machine['cpu']}, {machine['cores']} cores, "
+        f"{machine['memory GiB']} GiB, Linux {machine['kernel']}, {machine['disk']}. "
+        + "; ".join(f"{name} {version}" for name, version in facts["versions"].items()) + ". "
+        f"Medians of {facts['rounds']} rounds (lowest to highest), and Ottla's ratio to Apache's.",
+        "### Bars", markdown_table(verdicts(facts["bars"])),
+    ]
+    for name, scenario in facts["scenarios"].items():
+        parts += [f"### {name}", markdown_table(cells(scenario["summary"]))]
+        if name in pictures:
+            parts.append(f"![{name}]({os.path.relpath(pictures[name], pathlib.Path(path).parent)})")
+    pathlib.Path(path).write_text("\n\n".join(parts) + "\n")
+
+
+def said(*command, form=r"(.+)"):
+    """What a program says of itself."""
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    found = re.search(form, done.stdout)
+    return found[1].strip() if found else "unknown"
 
 
 def cpu_model():
@@ -60,30 +136,6 @@ def cpu_model():
     return platform.machine()
 
 
-def write_plot(path, title, summary):
-    """A picture of a scenario: a pair of bars for each figure, as shares of the larger one."""
-    rows = [(figure, row) for figure, row in summary.items() if "ratio" in row]
-    if not rows:
-        return
-    height, left, width = 34, 330, 420
-    parts = [f'<text x="10" y="22" font-size="15" font-weight="bold">{escape(title)}</text>']
-    for number, (figure, row) in enumerate(rows):
-        top = 40 + number * height
-        largest = max(row[kind]["median"] for kind in ("ottla", "apache"))
-        parts.append(f'<text x="10" y="{top + 14}">{escape(figure)}, {escape(row["unit"])}</text>')
-        for place, (kind, colour) in enumerate((("ottla", "#1b6ca8"), ("apache", "#b8b8b8"))):
-            value = row[kind]["median"]
-            length = max(width * value / largest, 1)
-            y = top + 2 + 13 * place
-            parts.append(f'<rect x="{left}" y="{y}" width="{length:.1f}" height="11" fill="{colour}"/>'
-                         f'<text x="{left + length + 5:.1f}" y="{y + 10}">{value:.4g}</text>')
-    bottom = 40 + len(rows) * height + 14
-    parts.append(f'<text x="10" y="{bottom}" fill="#1b6ca8">Ottla</text>'
-                 f'<text x="60" y="{bottom}" fill="#888">Apache Kafka 3.9</text>')
-    pathlib.Path(path).write_text(
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{left + width + 90}" height="{bottom + 12}" '
-        f'font-family="sans-serif" font-size="11">{"".join(parts)}</svg>\n')
-
-
-def escape(text):
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+def disk():
+    """Device and file system of the brokers' folders."""
+    return said("findmnt", "-no", "SOURCE,FSTYPE", "-T", tempfile.gettempdir())

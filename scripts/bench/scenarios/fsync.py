@@ -1,6 +1,7 @@
-"""Every batch on the disk before it is acknowledged (log.flush.interval.messages=1)."""
+"""Every batch on the disk before it is acknowledged (log.flush.interval.messages=1). All producers write
+to one partition, a record a request: what many of them wait for can be one flush."""
 from cluster import Cluster
-from loads import create_topic, go_load
+from loads import create_topic, many
 
 PRODUCERS = (1, 50)
 
@@ -10,12 +11,13 @@ def measure(kind, bench):
     for name, settings in (("no fsync", {}), ("fsync", {"log_flush_interval_messages": "1"})):
         with Cluster(kind, bench.zookeeper, **settings) as cluster:
             create_topic(cluster, "synced")
-            go_load("many", cluster.bootstrap, "synced", 10, 2, 1000)
+            many(cluster, "synced", 10, 2, 1000)
             for producers in PRODUCERS:
-                got = go_load("many", cluster.bootstrap, "synced", producers, bench.seconds(8), 1000)
+                got = many(cluster, "synced", producers, bench.seconds(8), 1000)
                 rates[name, producers] = got["records_per_second"]
                 figures[f"{name}, {producers} producers: rate"] = got["records_per_second"], "records/s"
                 figures[f"{name}, {producers} producers: p99"] = got["p99_ms"], "ms"
+                figures[f"{name}, {producers} producers: generator"] = got["effort"], "% of its limit"
     for producers in PRODUCERS:
         share = rates["fsync", producers] / rates["no fsync", producers]
         figures[f"fsync, {producers} producers: share of no fsync"] = share, "of rate"

@@ -14,8 +14,10 @@ def measure(kind, bench):
             performance(cluster, topic, records, 100, compression_type=codec)
             consume(cluster, topic, records, *OLD)
             before = cluster.cpu()
-            rate = consume(cluster, topic, records, *OLD)
+            got = consume(cluster, topic, records, *OLD)
             used = cluster.cpu() - before
-            figures |= {f"converted from {codec}: rate": (rate, "records/s"),
-                        f"converted from {codec}: cpu": (used / (records / 1e6), "s per M records")}
+            name = f"converted from {codec}"
+            figures |= {f"{name}: rate": (got["rate"], "records/s"),
+                        f"{name}: cpu": (used / (records / 1e6), "s per M records"),
+                        f"{name}: generator": (got["effort"], "% of its limit")}
     return figures

@@ -1,11 +1,11 @@
 """Large batches, as fast as they go."""
-import machine
+import floor
 from cluster import Cluster
-from loads import SIZES, create_topic, performance
+from loads import BATCH, SIZES, create_topic, performance
 
 
 def measure(kind, bench):
-    """One broker: sizes, acks and codecs."""
+    """One broker: sizes, acks and codecs; and what receiving and writing the same bytes costs at least."""
     figures = {}
     with Cluster(kind, bench.zookeeper) as cluster:
         warm_up(cluster, bench)
@@ -14,19 +14,26 @@ def measure(kind, bench):
                 figures |= one(cluster, bench, f"{name} acks={acks}", size, full, 1, acks=acks)
             for codec in ("lz4", "zstd"):
                 figures |= one(cluster, bench, f"{name} {codec}", size, full, 1, compression_type=codec)
-        if kind == "ottla":
-            floor = machine.receive_floor(cluster.home / "floor", bench.scaled(1000) / 1000)
-            figures["floor: receive and write, cpu"] = floor, "s per GB"
+        figures["peak memory"] = cluster.peak(), "MiB"
+        rate = figures["1 KB acks=1: throughput"][0] * 1e6
+        floors = floor.receive_and_write(cluster.home / "floor", BATCH, bench.scaled(500_000_000), rate)
+        for name, least in zip(("the floor at best", "the floor at that rate"), floors):
+            figures[f"receive and write: {name}"] = least, "s per GB"
+            for load in ("1 KB acks=all", "1 KB acks=1"):
+                figures[f"{load}: times {name}"] = figures[f"{load}: cpu per byte"][0] / least, "of its cpu"
     return figures
 
 
 def measure_replicated(kind, bench):
-    """Three brokers, three replicas, acks=all."""
+    """Three brokers, three replicas; the CPU is that of all three."""
     figures = {}
     with Cluster(kind, bench.zookeeper, size=3) as cluster:
         warm_up(cluster, bench)
         for size, name, full in SIZES:
-            figures |= one(cluster, bench, f"{name} RF 3", size, full, 3)
+            for acks in ("all", "1"):
+                figures |= one(cluster, bench, f"{name} RF 3 acks={acks}", size, full, 3, acks=acks)
+            figures |= one(cluster, bench, f"{name} RF 3 lz4", size, full, 3, compression_type="lz4")
+        figures["peak memory of the three"] = cluster.peak(), "MiB"
     return figures
 
 
@@ -40,11 +47,12 @@ def one(cluster, bench, name, size, full, replicas, **properties):
     records = bench.scaled(full)
     create_topic(cluster, topic, 1, replicas)
     before = cluster.cpu()
-    rate = performance(cluster, topic, records, size, **properties)["rate"]
+    got = performance(cluster, topic, records, size, **properties)
     used = cluster.cpu() - before
     return {
-        f"{name}: rate": (rate, "records/s"),
-        f"{name}: throughput": (rate * size / 1e6, "MB/s"),
+        f"{name}: rate": (got["rate"], "records/s"),
+        f"{name}: throughput": (got["rate"] * size / 1e6, "MB/s"),
         f"{name}: cpu per record": (used / (records / 1e6), "s per M records"),
         f"{name}: cpu per byte": (used / (records * size / 1e9), "s per GB"),
+        f"{name}: generator": (got["effort"], "% of its limit"),
     }
