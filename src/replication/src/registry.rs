@@ -53,18 +53,14 @@ impl Registry {
         let _one_writer = self.writer.lock();
         let mut topics = Topics::clone(&self.topics.load());
         for (TopicPartition { topic, partition }, hosted) in changes {
-            let mut partitions = topics
-                .get(&topic)
-                .map(|p| BTreeMap::clone(p))
-                .unwrap_or_default();
+            // Copied when the topic is first changed; then nobody else has the copy.
+            let partitions = Arc::make_mut(topics.entry(Arc::clone(&topic)).or_default());
             match hosted {
                 Some(hosted) => partitions.insert(partition, hosted),
                 None => partitions.remove(&partition),
             };
             if partitions.is_empty() {
                 topics.remove(&topic);
-            } else {
-                topics.insert(topic, Arc::new(partitions));
             }
         }
         self.topics.store(Arc::new(topics));
