@@ -49,7 +49,7 @@ impl Zk {
         &self,
         entities: Vec<ConfigEntity>,
     ) -> Result<Vec<(ConfigEntity, ReadOne<EntityConfig>)>, ZkError> {
-        self.read_many(entities, entity_path, |_| None).await
+        self.read_together(entities, entity_path).await
     }
 
     /// Stores the whole new configuration of an entity, creating its node where there is none.

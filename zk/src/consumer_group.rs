@@ -54,7 +54,7 @@ impl Zk {
         group: &str,
         consumers: Vec<String>,
     ) -> Result<Vec<(String, ReadOne<ConsumerRegistration>)>, ZkError> {
-        self.read_many(consumers, |id| path::consumer(group, id), |_| None)
+        self.read_together(consumers, |id| path::consumer(group, id))
             .await
     }
 
@@ -120,7 +120,7 @@ impl Zk {
     ) -> Result<Vec<(TopicPartition, Option<Offset>)>, ZkError> {
         let at = |tp: &TopicPartition| path::consumer_offset(group, &tp.topic, tp.partition);
         let found = self
-            .read_many::<_, ConsumerOffset>(partitions, at, |_| None)
+            .read_together::<_, ConsumerOffset>(partitions, at)
             .await?;
         found
             .into_iter()

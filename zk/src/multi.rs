@@ -74,15 +74,32 @@ impl Op {
     }
 }
 
-/// Servers before 3.5 do not know the creation that the `zookeeper-client` crate puts into a multi,
-/// and refuse the whole request, undone.
+/// What the server is too old for. Servers before 3.5 do not know the creation that the
+/// `zookeeper-client` crate puts into a multi, those before 3.6 no multi of reads; they refuse the
+/// whole request, undone.
 #[derive(Clone, Default)]
-pub(crate) struct Dialect(Arc<AtomicBool>);
+pub(crate) struct Dialect(Arc<Old>);
+
+#[derive(Default)]
+struct Old {
+    multi: AtomicBool,
+    reads: AtomicBool,
+}
 
 impl Dialect {
     /// Whether creations have to be sent one by one.
     pub(crate) fn is_old(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.0.multi.load(Ordering::Relaxed)
+    }
+
+    /// Whether a request can read but one node.
+    pub(crate) fn reads_singly(&self) -> bool {
+        self.0.reads.load(Ordering::Relaxed)
+    }
+
+    /// The server has refused a multi of reads.
+    pub(crate) fn read_singly(&self) {
+        self.0.reads.store(true, Ordering::Relaxed);
     }
 }
 
@@ -108,7 +125,7 @@ impl Session {
                 "ZooKeeper is older than 3.5: elections and registrations are not atomic, and a \
                  controller's creations are checked, but not in the same request"
             );
-            self.dialect.0.store(true, Ordering::Relaxed);
+            self.dialect.0.multi.store(true, Ordering::Relaxed);
         }
     }
 

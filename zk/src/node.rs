@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use zookeeper_client::{Acls, CreateMode, Error, Stat};
+use zookeeper_client::{Acls, CreateMode, Error, MultiReadResult, Stat};
 
 use crate::error::{Conflict, MalformedZnode, WriteError, WriteResult, ZkError};
 use crate::lane::Lane;
@@ -176,6 +176,39 @@ impl Session {
                 Err(error) => repeat_or(error, "the reading", path).await?,
             }
         }
+    }
+
+    /// Reads nodes by one request, where the server is new enough.
+    pub(crate) async fn get_all(&self, paths: &[String]) -> Result<Vec<Option<Raw>>, ZkError> {
+        let first = paths.first().map_or("/", String::as_str);
+        let refused = |path: &String, source| ZkError::Refused {
+            action: "the reading",
+            path: path.clone(),
+            source,
+        };
+        while !self.dialect.reads_singly() {
+            let mut reader = self.client.new_multi_reader();
+            for path in paths {
+                let added = reader.add_get_data(path);
+                added.map_err(|source| refused(path, source))?;
+            }
+            match reader.commit().await {
+                Ok(results) if results.len() == paths.len() => {
+                    let nodes = results.into_iter().zip(paths);
+                    let node = |(result, path)| match result {
+                        MultiReadResult::Data { data, stat } => Ok(Some((data, stat.into()))),
+                        MultiReadResult::Error { err: Error::NoNode } => Ok(None),
+                        MultiReadResult::Error { err } => Err(refused(path, err)),
+                        _ => Err(refused(path, Error::MarshallingError)),
+                    };
+                    return nodes.map(node).collect();
+                }
+                Ok(_) | Err(Error::Unimplemented) => self.dialect.read_singly(),
+                Err(error) => repeat_or(error, "the reading", first).await?,
+            }
+        }
+        let reads = paths.iter().map(|path| self.get(path, None));
+        futures::future::try_join_all(reads).await
     }
 
     /// The watch to arm; none if it is in place already.

@@ -377,6 +377,8 @@ struct Wire {
     breaks: u64,
     refusing: bool,
     losing: Losing,
+    /// Multis of reads are passed on as something that no server knows.
+    old: bool,
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
@@ -439,6 +441,11 @@ impl Proxy {
         self.state.send_modify(|wire| wire.losing = Losing::Answers);
     }
 
+    /// From now on the server seems to be older than 3.6.
+    pub fn age(&self) {
+        self.state.send_modify(|wire| wire.old = true);
+    }
+
     /// So many writes go through as always. Of the one after them, and of all that comes later,
     /// the answer is lost.
     pub fn mute_after_writes(&self, writes: u32) {
@@ -475,7 +482,14 @@ async fn pass_requests(
         let mut frame = vec![0; usize::try_from(size).unwrap_or(0)];
         client.read_exact(&mut frame).await?;
         // The greeting has no header; all others begin with a number and the operation.
-        if !std::mem::take(&mut greeting) && frame.get(4..8).is_some_and(is_write) {
+        let is_greeting = std::mem::take(&mut greeting);
+        if let Some(code) = frame.get_mut(4..8).filter(|code| **code == MULTI_READ)
+            && !is_greeting
+            && state.borrow().old
+        {
+            code.copy_from_slice(&UNKNOWN);
+        }
+        if !is_greeting && frame.get(4..8).is_some_and(is_write) {
             state.send_modify(|wire| {
                 wire.losing = match wire.losing {
                     Losing::FromWriteAfter(0) => Losing::Answers,
@@ -488,6 +502,10 @@ async fn pass_requests(
         server.write_all(&frame).await?;
     }
 }
+
+/// The operation code of a multi of reads, and one that no server knows.
+const MULTI_READ: [u8; 4] = [0, 0, 0, 22];
+const UNKNOWN: [u8; 4] = [0, 0, 22, 22];
 
 /// Whether an operation code is create, delete, setData, multi or create2.
 fn is_write(code: &[u8]) -> bool {

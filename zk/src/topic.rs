@@ -79,12 +79,14 @@ impl Zk {
         partitions: Vec<TopicPartition>,
         watch: Watch,
     ) -> Result<Vec<(TopicPartition, ReadOne<PartitionState>)>, ZkError> {
-        self.read_many(
-            partitions,
-            |tp| path::partition_state(&tp.topic, tp.partition),
-            |tp| state_event(tp, watch),
-        )
-        .await
+        let at = |tp: &TopicPartition| path::partition_state(&tp.topic, tp.partition);
+        match watch {
+            Watch::Arm => {
+                let event = |tp: &TopicPartition| state_event(tp, watch);
+                self.read_many(partitions, at, event).await
+            }
+            Watch::No => self.read_together(partitions, at).await,
+        }
     }
 
     /// Creates a topic's node, which is all that creating a topic is: the controller sees it and

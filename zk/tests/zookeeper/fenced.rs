@@ -1,13 +1,14 @@
 //! The controller's writes.
 
 use ottla_metadata::{BrokerId, TopicId, TopicName, TopicPartition};
+use ottla_zk::testing::{self, Proxy};
 use ottla_zk::znode::{
     ConfigEntity, EntityConfig, Feature, FeatureStatus, FeatureVersion, IsrChange, PartitionState,
     TopicZnode,
 };
 use ottla_zk::{Conflict, ControllerFence, Election, FencedWrite, Watch, Zk};
 
-use crate::{ONE, TWO, connect, fresh};
+use crate::{ONE, TWO, chroot, connect, fresh};
 
 async fn fence(zk: &Zk) -> ControllerFence {
     match zk.elect(ONE, 1).await.unwrap() {
@@ -185,6 +186,32 @@ async fn thousands_of_partitions_are_written_and_read_in_bulk() {
     zk.delete_topic_fenced(&fence, "big").await.unwrap();
     assert_eq!(zk.topics(Watch::No).await.unwrap(), []);
     assert_eq!(zk.topics_to_delete(Watch::No).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn states_are_read_from_servers_of_any_age() {
+    const PARTITIONS: i32 = 450;
+    let server = testing::shared().unwrap();
+    let proxy = Proxy::start(server.socket_address()).await.unwrap();
+    let through = chroot().replace(&server.address(), &proxy.address().to_string());
+    let zk = connect(&through).await;
+    zk.create_top_level_paths().await.unwrap();
+    let fence = fence(&zk).await;
+    zk.create_topic("t", &topic(PARTITIONS)).await.unwrap();
+    let has_state = |p: i32| p % 3 != 0;
+    let written = (0..PARTITIONS).filter(|p| has_state(*p));
+    write(&zk, &fence, written.map(|p| create("t", p)).collect()).await;
+    let all: Vec<TopicPartition> = (0..PARTITIONS).map(|p| tp("t", p)).collect();
+    for old in [false, true] {
+        if old {
+            proxy.age();
+        }
+        let states = zk.partition_states(all.clone(), Watch::No).await.unwrap();
+        assert_eq!(states.len(), all.len());
+        for ((tp, state), p) in states.into_iter().zip(0..) {
+            assert_eq!((tp.partition, state.unwrap().is_some()), (p, has_state(p)));
+        }
+    }
 }
 
 #[tokio::test]
