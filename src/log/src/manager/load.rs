@@ -31,6 +31,7 @@ struct Found {
     clean: bool,
     rebooted: bool,
     checkpoints: Checkpoints,
+    /// In order.
     replicas: Vec<TopicPartition>,
     /// Future replicas and the names of their directories.
     futures: Vec<(TopicPartition, String)>,
@@ -68,7 +69,7 @@ impl LogManager {
         let mut written = Written::default();
         for dir in &found {
             for partition in dir.checkpoints.partitions() {
-                let is_here = dir.replicas.contains(partition)
+                let is_here = dir.replicas.binary_search(partition).is_ok()
                     || dir.futures.iter().any(|(future, _)| future == partition);
                 if !is_here {
                     written.deleted(partition.clone());
