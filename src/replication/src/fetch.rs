@@ -161,6 +161,16 @@ impl FetchSpec {
     }
 }
 
+impl Look {
+    /// The places of partitions of which no news comes, though they may have some: they are held
+    /// back, or were not to be read.
+    pub(crate) fn unwatched(&self) -> impl Iterator<Item = usize> {
+        let seen = self.results.iter().zip(&self.bounds).enumerate();
+        let unwatched = seen.filter(|(_, (result, bound))| result.is_err() || **bound == HELD_BACK);
+        unwatched.map(|(place, _)| place)
+    }
+}
+
 impl ReplicaManager {
     /// Reads, now if there is enough to read, else when there is or `max_wait` has passed.
     pub fn fetch(self: &Arc<Self>, spec: FetchSpec) -> Completion<(FetchSpec, FetchResults)> {

@@ -65,17 +65,19 @@ impl ReplicaManager {
         }
         let mut bytes = 0;
         for (wanted, result) in spec.partitions.iter().zip(&look.results) {
-            let (Ok(fetched), Ok(replica)) = (result, self.online(&wanted.topic, wanted.partition))
-            else {
+            let records = result
+                .as_ref()
+                .ok()
+                .and_then(|fetched| fetched.records.as_ref());
+            let Some(records) = records else {
                 continue;
             };
-            if replica
-                .rules
-                .load()
-                .throttled_leaders
-                .has(&replica.partition)
-            {
-                bytes += fetched.records.as_ref().map_or(0, |records| records.len);
+            let Ok(replica) = self.online(&wanted.topic, wanted.partition) else {
+                continue;
+            };
+            let rules = replica.rules.load();
+            if rules.throttled_leaders.has(&replica.partition) {
+                bytes += records.len;
             }
         }
         if bytes > 0 {

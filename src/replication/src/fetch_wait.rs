@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use ottla_metadata::Offset;
 use tokio::time::Instant;
 
-use crate::fetch::{FetchPartition, FetchResults, FetchSpec, HELD_BACK, Look, ReadBound, Turn};
+use crate::fetch::{FetchPartition, FetchResults, FetchSpec, HELD_BACK, Look, ReadBound};
 use crate::manager::ReplicaManager;
 use crate::readers::FetchWake;
 use crate::replica::Replica;
@@ -24,12 +25,11 @@ impl ReplicaManager {
                 .await
                 .is_err();
             drop(places);
+            let mut news = wake.take_touched();
             if timed_out {
-                // The watermarks of the quiet partitions may have moved.
-                look = self.look(&spec, Turn::Later);
-            } else {
-                self.look_at(&spec, &mut look, &wake.take_touched());
+                news.extend(look.unwatched());
             }
+            self.look_at(&spec, &mut look, &news);
             if timed_out || wake.has_enough() || spec.is_satisfied_by(&look) {
                 self.count_throttled(&spec, &look);
                 return (spec, look.results);
@@ -38,11 +38,17 @@ impl ReplicaManager {
     }
 
     fn take_places(&self, spec: &FetchSpec, look: &Look, wake: &Arc<FetchWake>) -> Vec<Place> {
-        let partitions = spec.partitions.iter().zip(&look.bounds).enumerate();
-        let place = |(place, (wanted, seen)): (_, (_, &_))| {
-            self.take_place(spec, (place, wanted), *seen, wake)
-        };
-        partitions.filter_map(place).collect()
+        let seen = look.bounds.iter().zip(&look.results);
+        let seen = seen.map(|(bound, result)| Seen {
+            bound: *bound,
+            high_watermark: result.as_ref().map_or(-1, |fetched| fetched.high_watermark),
+        });
+        let partitions = spec.partitions.iter().zip(seen).enumerate();
+        partitions
+            .filter_map(|(place, (wanted, seen))| {
+                self.take_place(spec, (place, wanted), seen, wake)
+            })
+            .collect()
     }
 
     /// Enters the partition's list. If the bound has moved since the look, there is more to see
@@ -51,14 +57,14 @@ impl ReplicaManager {
         &self,
         spec: &FetchSpec,
         (place, wanted): (usize, &FetchPartition),
-        seen: i64,
+        seen: Seen,
         wake: &Arc<FetchWake>,
     ) -> Option<Place> {
-        if seen == HELD_BACK {
+        if seen.bound == HELD_BACK {
             return None;
         }
         let Ok(replica) = self.online(&wanted.topic, wanted.partition) else {
-            if seen >= 0 {
+            if seen.bound >= 0 {
                 wake.look_again(place);
             }
             return None;
@@ -77,8 +83,11 @@ impl ReplicaManager {
                 .last_stable_offset()
                 .min(state.brain.high_watermark()),
         };
-        if now != seen {
+        if now != seen.bound {
             wake.look_again(place);
+        }
+        if state.brain.high_watermark() != seen.high_watermark {
+            wake.touch(place);
         }
         let id = state
             .readers
@@ -86,6 +95,13 @@ impl ReplicaManager {
         drop(state);
         Some(Place { replica, id })
     }
+}
+
+/// How far a look has seen.
+#[derive(Clone, Copy)]
+struct Seen {
+    bound: Offset,
+    high_watermark: Offset,
 }
 
 /// A place in a partition's list of readers, given up when dropped.

@@ -53,7 +53,8 @@ impl FetchWake {
         self.notify.notified().await;
     }
 
-    fn touch(&self, place: usize) {
+    /// The partition at `place` has news that need not be told before the fetch's time is up.
+    pub(crate) fn touch(&self, place: usize) {
         let mut touched = self.touched.lock();
         if touched.len() <= place / 64 {
             touched.resize(place / 64 + 1, 0);
@@ -163,7 +164,11 @@ impl Readers {
                 reader.wake.look_again(reader.place);
                 false
             }
-            ReadBound::LogEnd => true,
+            // It hears of the watermark when its time is up.
+            ReadBound::LogEnd => {
+                reader.wake.touch(reader.place);
+                true
+            }
             ReadBound::HighWatermark => !reader.wake.grow(reader.place, bytes),
             // The last stable offset may have moved by less, or by more.
             ReadBound::LastStable => {
