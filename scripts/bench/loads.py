@@ -54,7 +54,12 @@ def no_loss(cluster, topic):
     acknowledged = []
     before = go_load("count", cluster.bootstrap, topic)["records"]
     yield acknowledged.append
-    there = go_load("count", cluster.bootstrap, topic)["records"] - before
+    deadline = time.monotonic() + 20
+    while True:
+        # Of what only the leader acknowledged the followers, too, have to have their part.
+        there = go_load("count", cluster.bootstrap, topic)["records"] - before
+        if there >= sum(acknowledged) or time.monotonic() > deadline:
+            break
     if not there or there < sum(acknowledged):
         raise Lost(f"{cluster.kind}: {there} of {sum(acknowledged)} acknowledged records are in {topic}")
 

@@ -5,6 +5,7 @@ import pathlib
 import re
 import signal
 import socket
+import statistics
 import subprocess
 import threading
 import time
@@ -63,20 +64,34 @@ class Effort(threading.Thread):
 
     def __init__(self, pid, servers_cpu):
         super().__init__(daemon=True)
-        self.pid, self.servers_cpu, self.percent = pid, servers_cpu, 0.0
+        self.pid, self.servers_cpu, self.moments = pid, servers_cpu, []
         self.start()
 
+    @property
+    def percent(self):
+        """That of the middle moment: neither of the start nor of the end."""
+        return 100 * statistics.median(self.moments or [0])
+
     def run(self):
-        began, before = time.monotonic(), self.servers_cpu()
         # What has ended can be looked at no more.
         with contextlib.suppress(OSError, ValueError):
+            before = self.look()
             while is_running(self.pid):
                 time.sleep(0.05)
-                tasks = pathlib.Path(f"/proc/{self.pid}/task").glob("*/schedstat")
-                busiest = max(int(task.read_text().split()[0]) / 1e9 for task in tasks)
-                took = time.monotonic() - began
-                left = took * os.cpu_count() - (self.servers_cpu() - before)
-                self.percent = 100 * max(busiest / took, cpu(self.pid) / left)
+                now = self.look()
+                took, own, servers = (now[n] - before[n] for n in range(3))
+                busiest = max(used - before[3].get(task, 0) for task, used in now[3].items())
+                self.moments.append(max(busiest / took, own / (took * os.cpu_count() - servers)))
+                before = now
+
+    def look(self):
+        """The time, the CPU of the process and of the servers, and what each thread wanted of the CPU: to
+        wait for a core is no rest either."""
+        wanted = {}
+        for task in pathlib.Path(f"/proc/{self.pid}/task").iterdir():
+            used, waited, _ = map(int, (task / "schedstat").read_text().split())
+            wanted[task.name] = (used + waited) / 1e9
+        return time.monotonic(), cpu(self.pid), self.servers_cpu(), wanted
 
 
 def is_running(pid):

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -123,33 +124,51 @@ func (p partition) readAll(bytes int32, records int) {
 	}
 }
 
-// count tells how many offsets lie between the start and the end of all partitions.
+// count tells how many offsets lie between the start and the end of all partitions. A broker may know of
+// a topic, or of its leaders, a moment later than another.
 func count(brokers []string, topic string) any {
 	client, err := kgo.NewClient(kgo.SeedBrokers(brokers...), kgo.DialTimeout(time.Second))
 	fail(err)
 	defer client.Close()
-	partitions := describe(client, topic).Partitions
-	ends, starts := offsets(client, topic, len(partitions), -1), offsets(client, topic, len(partitions), -2)
-	return map[string]int64{"records": ends - starts}
+	for began := time.Now(); ; time.Sleep(20 * time.Millisecond) {
+		ends, err := offsets(client, topic, -1)
+		if err == nil {
+			starts, err := offsets(client, topic, -2)
+			if err == nil {
+				return map[string]int64{"records": ends - starts}
+			}
+		}
+		if time.Since(began) > 30*time.Second {
+			fail(err)
+		}
+	}
 }
 
-func offsets(client *kgo.Client, topic string, partitions int, timestamp int64) (sum int64) {
+// offsets is the sum of what the leaders answer for a timestamp.
+func offsets(client *kgo.Client, topic string, timestamp int64) (sum int64, err error) {
+	metadata, err := ask(context.Background(), client, topic, false)
+	if err != nil {
+		return 0, err
+	}
 	request := kmsg.NewPtrListOffsetsRequest()
 	t := kmsg.NewListOffsetsRequestTopic()
 	t.Topic = topic
-	for n := range partitions {
+	for _, known := range metadata.Topics[0].Partitions {
 		p := kmsg.NewListOffsetsRequestTopicPartition()
-		p.Partition, p.Timestamp, p.CurrentLeaderEpoch = int32(n), timestamp, -1
+		p.Partition, p.Timestamp, p.CurrentLeaderEpoch = known.Partition, timestamp, -1
 		t.Partitions = append(t.Partitions, p)
 	}
 	request.Topics = append(request.Topics, t)
 	response, err := request.RequestWith(context.Background(), client)
-	fail(err)
+	if err != nil {
+		return 0, err
+	}
+	err = kerr.ErrorForCode(metadata.Topics[0].ErrorCode)
 	for _, t := range response.Topics {
 		for _, p := range t.Partitions {
-			fail(kerr.ErrorForCode(p.ErrorCode))
+			err = errors.Join(err, kerr.ErrorForCode(p.ErrorCode))
 			sum += p.Offset
 		}
 	}
-	return sum
+	return sum, err
 }
