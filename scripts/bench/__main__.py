@@ -51,8 +51,7 @@ def main():
             print(f"\n{name} FAILED: {error}\n", flush=True)
             continue
         summary = report.summarize(results[name])
-        print(f"\n{name}: {options.rounds} rounds in {time.monotonic() - began:.0f} s;"
-              " median (lowest to highest)\n")
+        print(f"\n{name}, {time.monotonic() - began:.0f} s: median (lowest to highest)\n")
         print(report.table(report.cells(summary)), "\n", flush=True)
         if options.plots:
             picture = pathlib.Path(options.plots) / f"{name}.svg"
@@ -75,9 +74,10 @@ def main():
 def measure(name, options):
     """Rounds of a scenario: kind -> figures of each round."""
     rounds = {kind: [] for kind in ("ottla", "apache") if options.only in (None, kind)}
-    for number in range(options.rounds):
+    last = 1 if name in scenarios.ONCE else options.rounds
+    for number in range(1, last + 1):
         for kind in reversed(rounds):
-            print(f"{name}: round {number + 1} of {options.rounds}: {kind}", flush=True)
+            print(f"{name}: round {number} of {last}: {kind}", flush=True)
             # A ZooKeeper of its own, so that nobody pays for what another left behind.
             with cluster.zookeeper() as address:
                 rounds[kind].append(scenarios.ALL[name](kind, Bench(address, options.scale)))

@@ -102,10 +102,10 @@ def is_running(pid):
 
 def forget_cached(folder):
     """Has the page cache drop the files below `folder`, so that reading them is reading the disk."""
-    os.sync()
     for path in pathlib.Path(folder).rglob("*"):
         if path.is_file():
             fd = os.open(path, os.O_RDONLY)
+            os.fsync(fd)
             os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
             os.close(fd)
 

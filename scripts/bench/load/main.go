@@ -11,6 +11,7 @@
 //	load create  BROKERS TOPIC PARTITIONS REPLICAS            creates a topic; until every partition has a leader
 //	load leader  BROKERS TOPIC                                who leads partition 0, and who is the controller
 //	load settle  BROKERS TOPIC BROKER                         until no partition is led by that broker
+//	load synced  BROKERS TOPIC                                until every replica is in sync
 package main
 
 import (
@@ -21,11 +22,13 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 func main() {
 	if len(os.Args) < 4 {
-		fail(fmt.Errorf("usage: load many|steady|gap|first|reads|fetch|count|create|leader|settle BROKERS TOPIC ..., see main.go"))
+		fail(fmt.Errorf("usage: load many|steady|gap|first|reads|fetch|count|create|leader|settle|synced BROKERS TOPIC ..., see main.go"))
 	}
 	brokers, topic := strings.Split(os.Args[2], ","), os.Args[3]
 	var out any
@@ -53,7 +56,13 @@ func main() {
 	case "leader":
 		out = leader(brokers, topic)
 	case "settle":
-		out = settle(brokers, topic, 0, func(leader int32) bool { return leader >= 0 && leader != int32(number(4)) })
+		out = settle(brokers, topic, 0, func(p kmsg.MetadataResponseTopicPartition) bool {
+			return p.Leader >= 0 && p.Leader != int32(number(4))
+		})
+	case "synced":
+		out = settle(brokers, topic, 0, func(p kmsg.MetadataResponseTopicPartition) bool {
+			return p.Leader >= 0 && len(p.ISR) == len(p.Replicas)
+		})
 	default:
 		fail(fmt.Errorf("unknown load %q", os.Args[1]))
 	}

@@ -52,12 +52,12 @@ func create(brokers []string, topic string, partitions int32, replicas int16) an
 	response, err := request.RequestWith(context.Background(), client)
 	fail(err)
 	fail(kerr.ErrorForCode(response.Topics[0].ErrorCode))
-	settle(brokers, topic, int(partitions), func(leader int32) bool { return leader >= 0 })
+	settle(brokers, topic, int(partitions), func(p kmsg.MetadataResponseTopicPartition) bool { return p.Leader >= 0 })
 	return map[string]float64{"seconds": time.Since(began).Seconds()}
 }
 
-// settle asks for metadata until every partition's leader pleases.
-func settle(brokers []string, topic string, partitions int, pleases func(int32) bool) any {
+// settle asks for metadata until every partition pleases.
+func settle(brokers []string, topic string, partitions int, pleases func(kmsg.MetadataResponseTopicPartition) bool) any {
 	began := time.Now()
 	client, err := kgo.NewClient(kgo.SeedBrokers(brokers...), kgo.DialTimeout(time.Second))
 	fail(err)
@@ -69,14 +69,14 @@ func settle(brokers []string, topic string, partitions int, pleases func(int32) 
 		settled := err == nil && response.Topics[0].ErrorCode == 0 && len(response.Topics[0].Partitions) >= max(partitions, 1)
 		if settled {
 			for _, p := range response.Topics[0].Partitions {
-				settled = settled && pleases(p.Leader)
+				settled = settled && pleases(p)
 			}
 		}
 		if settled {
 			return map[string]float64{"seconds": time.Since(began).Seconds()}
 		}
-		time.Sleep(5 * time.Millisecond)
+		time.Sleep(20 * time.Millisecond)
 	}
-	fail(fmt.Errorf("partitions of %s without a leader after five minutes", topic))
+	fail(fmt.Errorf("partitions of %s are not as they should be after five minutes", topic))
 	return nil
 }

@@ -15,3 +15,6 @@ ALL = {
     "seek": seek.measure,
     "failover": failover.measure,
 }
+
+# Takes minutes, and what it counts hardly varies: one round, however many there are of the others.
+ONCE = {"partitions"}

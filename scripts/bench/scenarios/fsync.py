@@ -13,7 +13,7 @@ def measure(kind, bench):
             create_topic(cluster, "synced")
             many(cluster, "synced", 10, 2, 1000)
             for producers in PRODUCERS:
-                got = many(cluster, "synced", producers, bench.seconds(8), 1000)
+                got = many(cluster, "synced", producers, bench.seconds(6), 1000)
                 rates[name, producers] = got["records_per_second"]
                 figures[f"{name}, {producers} producers: rate"] = got["records_per_second"], "records/s"
                 figures[f"{name}, {producers} producers: p99"] = got["p99_ms"], "ms"

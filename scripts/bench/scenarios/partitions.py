@@ -34,6 +34,7 @@ def failover(kind, bench):
     partitions = bench.scaled(FAILOVER)
     with Cluster(kind, bench.zookeeper, size=3) as cluster:
         create_topic(cluster, "many", partitions, 3)
+        go_load("synced", cluster.bootstrap, "many")
         time.sleep(5)
         controller = cluster.brokers[go_load("leader", cluster.bootstrap, "many")["controller"]]
         others = ",".join(broker.address for broker in cluster.brokers if broker is not controller)
