@@ -1,5 +1,6 @@
 """Large batches, as fast as they go."""
 import floor
+import machine
 from cluster import Cluster
 from loads import BATCH, SIZES, create_topic, performance
 
@@ -46,6 +47,7 @@ def one(cluster, bench, name, size, full, replicas, **properties):
     topic = "".join(c if c.isalnum() else "-" for c in name)
     records = bench.scaled(full)
     create_topic(cluster, topic, 1, replicas)
+    machine.touch_memory(cluster.home, int(records * size * replicas * 1.1))
     before = cluster.cpu()
     got = performance(cluster, topic, records, size, **properties)
     used = cluster.cpu() - before
