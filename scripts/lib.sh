@@ -8,6 +8,18 @@ die() {
   exit 1
 }
 
+say() { printf '\n==> %s\n' "$*"; }
+
+as_root() {
+  if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+apt_install() { # Debian packages...
+  say "installing Debian packages: $*"
+  as_root apt-get update -qq
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+}
+
 # Prints the comment at the top of the script and ends, if one of its arguments asks for help.
 explain_if_asked() { # arguments...
   local argument

@@ -20,10 +20,6 @@ began=$SECONDS
 say() { printf '\n==> [%3ds] %s\n' $((SECONDS - began)) "$*"; }
 show() { printf '    $ %s\n' "$*"; }
 
-as_root() {
-  if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
-}
-
 install_packages() {
   local missing=()
   need() { command -v "$1" >/dev/null || missing+=("$2"); }
@@ -31,10 +27,7 @@ install_packages() {
   need kcat kcat
   need cc gcc
   [ -e /usr/share/java/zookeeper.jar ] || missing+=(zookeeper)
-  [ ${#missing[@]} -gt 0 ] || return 0
-  say "installing Debian packages: ${missing[*]}"
-  as_root apt-get update -qq
-  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+  [ ${#missing[@]} -eq 0 ] || apt_install "${missing[@]}"
 }
 
 command -v cargo >/dev/null || {

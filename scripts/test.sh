@@ -17,12 +17,6 @@ clients=${OTTLA_TEST_CLIENTS:-$root/target/clients}
 sources=$root/tests/clients
 cd "$root"
 
-say() { printf '\n==> %s\n' "$*"; }
-
-as_root() {
-  if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
-}
-
 install_packages() {
   local missing=()
   # A command that is there is good enough, wherever it came from.
@@ -39,10 +33,7 @@ install_packages() {
   need ip iproute2
   python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
   [ -e /usr/share/java/zookeeper.jar ] || missing+=(zookeeper)
-  [ ${#missing[@]} -gt 0 ] || return 0
-  say "installing Debian packages: ${missing[*]}"
-  as_root apt-get update -qq
-  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+  [ ${#missing[@]} -eq 0 ] || apt_install "${missing[@]}"
 }
 
 # Runs a step again only when one of its inputs has changed.
