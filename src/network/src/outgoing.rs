@@ -21,10 +21,12 @@ use crate::transport::Transport;
 /// File ranges up to this size are read and sent together with the bytes around them: cheaper than
 /// a system call of their own.
 const SMALL_RANGE: u64 = 16 * 1024;
-/// The page cache is asked about its first and last byte before so much of a file is sent.
+/// The page cache is asked about a byte in so many before they are sent.
 const STRETCH: u64 = 256 * 1024;
-/// How much of a file is read ahead when it is not in the page cache.
-const READ_AHEAD: u64 = 1024 * 1024;
+/// How much of a file is sent at once at most, and read ahead when it is not in the page cache. More
+/// than a socket takes, so that it is the socket that says where to stop: pieces that end shortly
+/// before it is full leave a remainder that costs a wake-up and a packet of its own.
+const AT_ONCE: u64 = 1024 * 1024;
 /// Slices of one write.
 const MAX_SLICES: usize = 32;
 /// After so many bytes other tasks get a turn.
@@ -259,7 +261,7 @@ impl Outgoing {
             self.queued_bytes += bytes.len();
             *front = Piece::Bytes(bytes.into());
         } else if let Piece::Range(range) = front {
-            range.cached_to = range.position + range.len.min(READ_AHEAD);
+            range.cached_to = range.position + range.len.min(AT_ONCE);
         }
         Poll::Ready(Ok(()))
     }
@@ -278,20 +280,31 @@ impl Range {
         }
     }
 
-    /// Whether the next stretch is in the page cache, judged by its first and its last byte.
+    /// Finds out how many of the next stretches are in the page cache, judged by the first byte and the
+    /// last one of each; whether there are any.
     fn find_in_cache(&mut self) -> Result<bool, ConnectionEnd> {
-        let stretch = self.len.min(STRETCH);
-        let last = self.position + stretch.saturating_sub(1);
-        for position in [self.position, last] {
-            match sys::read_cached(&self.file, position, &mut [0]) {
-                Ok(0) => return Err(ConnectionEnd::ShortFile),
-                Ok(_) => {}
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(false),
-                Err(e) => return Err(e.into()),
-            }
+        if !self.is_cached(self.position)? {
+            return Ok(false);
         }
-        self.cached_to = self.position + stretch;
-        Ok(true)
+        let end = self.position + self.len.min(AT_ONCE);
+        self.cached_to = self.position;
+        while self.cached_to < end {
+            let stretch_end = end.min(self.cached_to + STRETCH);
+            if !self.is_cached(stretch_end - 1)? {
+                break;
+            }
+            self.cached_to = stretch_end;
+        }
+        Ok(self.cached_to > self.position)
+    }
+
+    fn is_cached(&self, position: u64) -> Result<bool, ConnectionEnd> {
+        match sys::read_cached(&self.file, position, &mut [0]) {
+            Ok(0) => Err(ConnectionEnd::ShortFile),
+            Ok(_) => Ok(true),
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => Ok(false),
+            Err(e) => Err(e.into()),
+        }
     }
 
     /// Reads a small range, or the beginning of a large one into the page cache (`None`), off the
@@ -306,7 +319,7 @@ impl Range {
                 file.read_exact_at(&mut bytes, position)?;
                 return Ok(Some(bytes));
             }
-            let end = position + len.min(READ_AHEAD);
+            let end = position + len.min(AT_ONCE);
             let mut buffer = vec![0; 64 * 1024];
             let mut at = position;
             while at < end {
