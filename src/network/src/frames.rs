@@ -22,8 +22,8 @@ const MIN_READ: usize = 4 * 1024;
 const MAX_READ: usize = 64 * 1024;
 /// With less room than this, a read is not worth its system call.
 const MIN_ROOM: usize = 512;
-/// A large frame is charged to the budget before it arrives, in steps as large as what did arrive
-/// but no larger than this.
+/// A large frame is charged to the budget before it arrives, in steps as large as what did arrive, or
+/// as the last frame, but no larger than this.
 const MAX_CHARGE_STEP: usize = 256 * 1024;
 /// A large frame's buffer grows to this multiple of what has arrived.
 const GROWTH: usize = 4;
@@ -182,7 +182,7 @@ impl FrameReader {
         let Some(large) = &mut self.large else {
             return Poll::Pending;
         };
-        ready!(large.poll_charge(cx, &self.budget));
+        ready!(large.poll_charge(cx, &self.budget, last_frame));
         let arrived = large.bytes.len();
         if arrived == large.bytes.capacity() {
             let capacity = trusted_capacity(arrived, last_frame, large.size);
@@ -233,10 +233,15 @@ impl LargeFrame {
     }
 
     /// Pays for the bytes that are here and for the next step.
-    fn poll_charge(&mut self, cx: &mut Context<'_>, budget: &Arc<Budget>) -> Poll<()> {
+    fn poll_charge(
+        &mut self,
+        cx: &mut Context<'_>,
+        budget: &Arc<Budget>,
+        last_frame: usize,
+    ) -> Poll<()> {
         let arrived = self.bytes.len();
         while self.paid_to() <= arrived && self.paid_to() < self.size {
-            let step = arrived.clamp(SMALL_FRAME, MAX_CHARGE_STEP);
+            let step = arrived.max(last_frame).clamp(SMALL_FRAME, MAX_CHARGE_STEP);
             let more = step.min(self.size - self.paid_to());
             if self.waiting.is_none() && self.charge.try_add(budget, more) {
                 continue;
