@@ -1,4 +1,5 @@
 """What this machine can do at best: the same bytes moved by a program that does nothing else."""
+import contextlib
 import os
 import socket
 import subprocess
@@ -37,6 +38,15 @@ while True:
             at += os.sendfile(peer.fileno(), file, at, min(size - at, piece))
     peer.close()
     print(time.process_time() - cpu, time.monotonic() - began, flush=True)
+"""
+ECHO = """
+import socket, sys
+listener = socket.create_server(("127.0.0.1", 0))
+print(listener.getsockname()[1], flush=True)
+peer, _ = listener.accept()
+peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+while data := peer.recv(65536):
+    peer.sendall(data)
 """
 ROUNDS = 5
 
@@ -88,3 +98,11 @@ def sendfile(paths, answer):
 
     rounds = _serve(SENDFILE, [answer, *paths], talk, ROUNDS)
     return min(cpu for cpu, _ in rounds) / (size / 1e9), size / min(took for _, took in rounds)
+
+
+@contextlib.contextmanager
+def echo():
+    """A program that sends back what comes; gives its address."""
+    with subprocess.Popen([sys.executable, "-c", ECHO], stdout=subprocess.PIPE, text=True) as process:
+        yield f"127.0.0.1:{int(process.stdout.readline())}"
+        process.kill()

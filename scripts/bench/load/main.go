@@ -3,6 +3,7 @@
 //
 //	load many    BROKERS TOPIC CONNECTIONS SECONDS SIZE       one record a request, acks=all, on many connections
 //	load steady  BROKERS TOPIC RATE SECONDS SIZE              latency from send to receipt at a fixed rate
+//	load echo    ADDRESS - RATE SECONDS SIZE                  the same with a program that sends back what comes
 //	load gap     BROKERS TOPIC SECONDS                        the longest time without an acknowledged record
 //	load first   BROKERS TOPIC                                when a broker that starts acknowledges its first record
 //	load reads   BROKERS TOPIC BYTES OFFSET...                the time of a fetch at each offset
@@ -28,7 +29,7 @@ import (
 
 func main() {
 	if len(os.Args) < 4 {
-		fail(fmt.Errorf("usage: load many|steady|gap|first|reads|fetch|count|create|leader|settle|synced BROKERS TOPIC ..., see main.go"))
+		fail(fmt.Errorf("usage: load many|steady|echo|gap|first|reads|fetch|count|create|leader|settle|synced BROKERS TOPIC ..., see main.go"))
 	}
 	brokers, topic := strings.Split(os.Args[2], ","), os.Args[3]
 	var out any
@@ -37,6 +38,8 @@ func main() {
 		out = many(brokers, topic, number(4), seconds(5), number(6))
 	case "steady":
 		out = steady(brokers, topic, number(4), seconds(5), number(6))
+	case "echo":
+		out = echo(brokers[0], number(4), seconds(5), number(6))
 	case "gap":
 		out = gap(brokers, topic, seconds(4))
 	case "first":

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"sync"
@@ -127,6 +128,36 @@ func steady(brokers []string, topic string, rate int, length time.Duration, size
 		fail(fmt.Errorf("only %d of %d records came back", len(latencies), total))
 	}
 	return summary(latencies, time.Since(began), failures, 0)
+}
+
+// echo sends at the same rate to a program that sends back what comes: what the machine itself needs.
+func echo(address string, rate int, length time.Duration, size int) any {
+	connection, err := net.Dial("tcp", address)
+	fail(err)
+	defer connection.Close()
+	total := int(length.Seconds() * float64(rate))
+	began := time.Now()
+	due := func(i int) time.Time {
+		return began.Add(time.Duration(float64(i) / float64(rate) * float64(time.Second)))
+	}
+	var latencies []time.Duration
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		answer := make([]byte, size)
+		for i := range total {
+			_, err := io.ReadFull(connection, answer)
+			fail(err)
+			latencies = append(latencies, time.Since(due(i)))
+		}
+	}()
+	for i := range total {
+		sleepUntil(due(i))
+		_, err := connection.Write(make([]byte, size))
+		fail(err)
+	}
+	<-done
+	return summary(latencies, time.Since(began), 0, 0)
 }
 
 // sleepUntil sleeps in the kernel: the runtime's own timers wake up to a millisecond late, which would

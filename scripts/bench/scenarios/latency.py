@@ -1,9 +1,11 @@
-"""End-to-end latency at a fixed rate, alone and while somebody catches up on cold data."""
+"""End-to-end latency at a fixed rate, alone and while somebody catches up on cold data; and that of a
+program that only sends back what comes, for what the machine itself adds."""
 import threading
 
+import floor
 import machine
 from cluster import Cluster
-from loads import create_topic, end_to_end, performance, start_consumer, steady
+from loads import create_topic, end_to_end, go_load, performance, start_consumer, steady
 
 RATE = 2000
 
@@ -14,6 +16,8 @@ def measure(kind, bench):
         create_topic(cluster, "steady")
         steady(cluster, "steady", RATE, 2, 100)
         figures |= at_fixed_rate("alone", cluster, bench)
+        with floor.echo() as address:
+            figures |= percentiles("echo, the floor", go_load("echo", address, "-", RATE, bench.seconds(10), 100))
         # Java's program tells whole milliseconds.
         for share, value in zip(("p50", "p99", "p99.9"), end_to_end(cluster, "one-by-one", bench.scaled(10_000), 100)):
             figures[f"one by one: {share}"] = value, "whole ms"
@@ -43,6 +47,9 @@ def read_cold(cluster, topic, records, over):
 
 
 def at_fixed_rate(name, cluster, bench):
-    got = steady(cluster, "steady", RATE, bench.seconds(10), 100)
+    return percentiles(name, steady(cluster, "steady", RATE, bench.seconds(10), 100))
+
+
+def percentiles(name, got):
     return {f"{name}: p50": (got["p50_ms"], "ms"), f"{name}: p99": (got["p99_ms"], "ms"),
             f"{name}: p99.9": (got["p999_ms"], "ms")}
