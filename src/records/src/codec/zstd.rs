@@ -1,12 +1,14 @@
 //! Zstandard frames.
 
-use zstd::zstd_safe::{DCtx, InBuffer, OutBuffer, ResetDirective};
+use zstd::zstd_safe::{DCtx, DParameter, InBuffer, OutBuffer, ResetDirective, decompress_bound};
 
 use super::window::Window;
 use crate::error::DecompressError;
 
 /// Output asked for at a time: a zstd block.
 const STEP_BYTES: usize = 128 << 10;
+/// Up to here all output is asked for at once, which spares the copy from zstd's own window to ours.
+const WHOLE_BYTES: usize = 1 << 20;
 
 /// The context of a thread.
 #[derive(Default)]
@@ -29,18 +31,27 @@ pub(crate) struct Zstd<'a> {
     rest: &'a [u8],
     /// Inside a frame, so that the end of input is too early.
     inside: bool,
+    /// The most that comes out, if it is asked for at once.
+    whole: Option<usize>,
 }
 
 impl<'a> Zstd<'a> {
     pub(crate) fn new(compressed: &'a [u8], state: &mut State) -> Zstd<'a> {
-        if let Some(context) = &mut state.0 {
-            if context.reset(ResetDirective::SessionOnly).is_err() {
-                state.0 = None;
-            }
+        let bound = decompress_bound(compressed).ok();
+        let whole = bound
+            .and_then(|bound| usize::try_from(bound).ok())
+            .filter(|bound| *bound <= WHOLE_BYTES);
+        let context = state.0.get_or_insert_with(DCtx::create);
+        let ready = context
+            .reset(ResetDirective::SessionOnly)
+            .and_then(|_| context.set_parameter(DParameter::StableOutBuffer(whole.is_some())));
+        if ready.is_err() {
+            state.0 = None;
         }
         Zstd {
             rest: compressed,
             inside: true,
+            whole,
         }
     }
 
@@ -50,19 +61,23 @@ impl<'a> Zstd<'a> {
         state: &mut State,
         window: &mut Window,
     ) -> Result<usize, DecompressError> {
-        let context = state.0.get_or_insert_with(DCtx::create);
+        let context = state.0.as_mut().ok_or(DecompressError::Malformed)?;
         loop {
             if self.rest.is_empty() && !self.inside {
                 return Ok(0);
             }
             let mut input = InBuffer::around(self.rest);
-            let mut output = OutBuffer::around(window.room(STEP_BYTES));
+            let mut output = OutBuffer::around(window.room(self.whole.unwrap_or(STEP_BYTES)));
             let hint = context
                 .decompress_stream(&mut output, &mut input)
                 .map_err(|_| DecompressError::Malformed)?;
             let (read, written) = (input.pos(), output.pos());
             self.rest = self.rest.get(read..).ok_or(DecompressError::Malformed)?;
             self.inside = hint != 0;
+            // A frame that has its room ends in one call, and zstd gets no other room for it.
+            if self.whole.is_some() && self.inside {
+                return Err(DecompressError::Truncated);
+            }
             window.filled(written);
             if written > 0 {
                 return Ok(written);
