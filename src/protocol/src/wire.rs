@@ -67,7 +67,21 @@ impl<'a> Reader<'a> {
         self.array(field).map(i64::from_be_bytes)
     }
 
+    #[inline]
     pub(crate) fn varint(&mut self, field: &'static str) -> Result<u32, DecodeError> {
+        match *self.rest {
+            // Nearly all have one byte.
+            [byte, ref rest @ ..] if byte < 0x80 => {
+                self.rest = rest;
+                self.taken += 1;
+                Ok(byte.into())
+            }
+            _ => self.long_varint(field),
+        }
+    }
+
+    #[inline(never)]
+    fn long_varint(&mut self, field: &'static str) -> Result<u32, DecodeError> {
         let mut value = 0u32;
         for shift in [0, 7, 14, 21, 28] {
             let [byte] = self.array(field)?;
