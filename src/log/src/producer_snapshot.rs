@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use ottla_metadata::Offset;
+use ottla_records::crc32c;
 
 use crate::producers::{CachedBatch, ProducerEntry};
 
@@ -27,7 +28,7 @@ pub(crate) fn encode(entries: &HashMap<i64, ProducerEntry>) -> Vec<u8> {
         bytes.extend_from_slice(&entry.coordinator_epoch.to_be_bytes());
         bytes.extend_from_slice(&entry.txn_first_offset.unwrap_or(-1).to_be_bytes());
     }
-    let crc = crc32c::crc32c(bytes.get(ENTRIES_AT..).unwrap_or_default());
+    let crc = crc32c(bytes.get(ENTRIES_AT..).unwrap_or_default());
     if let Some(field) = bytes.get_mut(2..ENTRIES_AT) {
         field.copy_from_slice(&crc.to_be_bytes());
     }
@@ -45,7 +46,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Vec<(i64, ProducerEntry)>, &'static
         return Err("unknown version");
     }
     let crc = u32::from_be_bytes(fields.take()?);
-    if crc != crc32c::crc32c(fields.0) {
+    if crc != crc32c(fields.0) {
         return Err("wrong checksum");
     }
     let count = i32::from_be_bytes(fields.take()?);

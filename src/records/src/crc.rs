@@ -1,4 +1,4 @@
-//! The two checksums.
+//! Checksums: CRC-32C of v2 batches, and of what else Kafka guards with it.
 
 use crc_fast::{CrcAlgorithm, checksum};
 
@@ -6,18 +6,25 @@ use crate::error::CorruptBatch;
 use crate::format::v2;
 use crate::wire;
 
+/// CRC-32C (Castagnoli).
+pub fn crc32c(bytes: &[u8]) -> u32 {
+    low_half(checksum(CrcAlgorithm::Crc32Iscsi, bytes))
+}
+
 /// CRC-32C of a v2 batch, over everything from the attributes on, given in two adjacent pieces.
 pub(crate) fn batch_crc(head: &[u8], body: &[u8]) -> u32 {
     let covered = head.get(v2::ATTRIBUTES_AT..).unwrap_or(&[]);
-    let crc = if body.is_empty() {
-        checksum(CrcAlgorithm::Crc32Iscsi, covered)
-    } else {
-        let mut digest = crc_fast::Digest::new(CrcAlgorithm::Crc32Iscsi);
-        digest.update(covered);
-        digest.update(body);
-        digest.finalize()
-    };
-    // A 32-bit checksum in a 64-bit return value.
+    if body.is_empty() {
+        return crc32c(covered);
+    }
+    let mut digest = crc_fast::Digest::new(CrcAlgorithm::Crc32Iscsi);
+    digest.update(covered);
+    digest.update(body);
+    low_half(digest.finalize())
+}
+
+/// A 32-bit checksum in a 64-bit return value.
+fn low_half(crc: u64) -> u32 {
     u32::try_from(crc & 0xffff_ffff).unwrap_or_default()
 }
 

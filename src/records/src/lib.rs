@@ -44,6 +44,7 @@ pub use batch_options::BatchOptions;
 pub use batches::{Batches, batches, verify};
 pub use builder::BatchBuilder;
 pub use control::{ControlRecord, control_record};
+pub use crc::crc32c;
 pub use cursor::RecordCursor;
 pub use down_convert::{OVERFLOW_MIN_BYTES, down_convert, pad_to};
 pub use error::{

@@ -50,7 +50,7 @@ fn parse(bytes: &[u8]) -> Result<Vec<Producer>, String> {
         ));
     }
     let stored = rest.try_get_u32().map_err(short)?;
-    let computed = crc32c::crc32c(bytes.get(CHECKED_FROM..).unwrap_or_default());
+    let computed = ottla_records::crc32c(bytes.get(CHECKED_FROM..).unwrap_or_default());
     if stored != computed {
         return Err(format!(
             "Snapshot is corrupt (CRC is no longer valid). Stored crc: {stored}. Computed crc: {computed}"
