@@ -1,6 +1,7 @@
 """The measuring half of bench.sh: see there."""
 import argparse
 import pathlib
+import signal
 import sys
 import time
 
@@ -40,6 +41,8 @@ def main():
     if unknown:
         parser.error(f"no scenario {', '.join(sorted(unknown))}; there are {', '.join(scenarios.ALL)}")
 
+    # Whoever ends this program ends its brokers.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     results, pictures, failed = {}, {}, []
     for name in options.scenarios or scenarios.ALL:
         began = time.monotonic()

@@ -77,7 +77,7 @@ class Effort(threading.Thread):
         with contextlib.suppress(OSError, ValueError):
             before = self.look()
             while is_running(self.pid):
-                time.sleep(0.1)
+                time.sleep(0.05)
                 now = self.look()
                 took, own, servers = (now[n] - before[n] for n in range(3))
                 busiest = max(used - before[3].get(task, 0) for task, used in now[3].items())

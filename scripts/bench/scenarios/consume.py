@@ -1,9 +1,13 @@
 """Reading: from the start out of the page cache and off the disk, and from the tail. kcat unpacks what
-it reads; the program in load/ does not, so that the broker is the limit and not its client."""
+it reads; the program in load/ does not, so that the broker is the limit rather than its client."""
+import functools
+
 import floor
 import machine
 from cluster import Cluster
 from loads import FETCH, SIZES, consume, create_topic, fetch, performance, start_consumer
+
+READERS = (("kcat", consume), ("one connection", functools.partial(fetch, readers=1)), ("two connections", fetch))
 
 
 def measure(kind, bench):
@@ -13,27 +17,25 @@ def measure(kind, bench):
             records, topic = bench.scaled(full), f"records-{size}"
             create_topic(cluster, topic)
             performance(cluster, topic, records, size)
-            for client, read in (("kcat", consume), ("fetch", fetch)):
+            for client, read in READERS:
                 # What is read twice is in the cache, and the broker is warm.
                 read(cluster, topic, records)
                 figures |= timed(cluster, f"{name} hot, {client}", topic, records, size, read)
         folder = cluster.brokers[0].logs / f"{topic}-0"
         least, fastest = floor.sendfile(sorted(folder.glob("*.log")), FETCH)
         figures["sendfile: the floor"] = least, "s per GB"
-        for client in ("kcat", "fetch"):
+        # Sendfile to one connection is compared with one connection.
+        for client in ("kcat", "one connection"):
             cost, _ = figures[f"{name} hot, {client}: cpu"]
             figures[f"{name} hot, {client}: times the floor"] = cost / least, "of its cpu"
-        alone = fetch(cluster, topic, records, readers=1)["rate"] * size
-        figures[f"{name} hot, one connection: share of sendfile's speed"] = alone / fastest, "of it"
+        speed = figures[f"{name} hot, one connection: throughput"][0] * 1e6
+        figures[f"{name} hot, one connection: share of sendfile's speed"] = speed / fastest, "of it"
         machine.forget_cached(folder)
-        figures |= timed(cluster, f"{name} cold, fetch", topic, records, size, once)
+        figures |= timed(cluster, f"{name} cold, one connection", topic, records, size,
+                         functools.partial(fetch, readers=1, times=1))
         figures |= tail(cluster, bench)
         figures["peak memory"] = cluster.peak(), "MiB"
     return figures
-
-
-def once(cluster, topic, records):
-    return fetch(cluster, topic, records, readers=1, times=1)
 
 
 def timed(cluster, name, topic, records, size, read):
