@@ -61,15 +61,16 @@ def main():
             picture.parent.mkdir(parents=True, exist_ok=True)
             if plot.write(picture, name, summary):
                 pictures[name] = picture
-    facts = report.facts(options, results)
-    if facts["bars"]:
+        # Written as they come: who ends a long run keeps what it has measured.
+        facts = report.facts(options, results)
+        if options.json:
+            report.write_json(options.json, facts)
+        if options.markdown:
+            report.write_markdown(options.markdown, facts, pictures)
+    if results and facts["bars"]:
         reached = sum(row["verdict"] == "reached" for row in facts["bars"])
         print(f"{reached} of {len(facts['bars'])} bars are reached\n")
         print(report.table(report.verdicts(facts["bars"])))
-    if options.json:
-        report.write_json(options.json, facts)
-    if options.markdown:
-        report.write_markdown(options.markdown, facts, pictures)
     if failed:
         raise SystemExit(f"failed: {', '.join(failed)}")
 
