@@ -14,9 +14,10 @@ use ottla_records::{
 
 const BATCH_BYTES: usize = 128 << 10;
 const SIZES: [usize; 2] = [100, 1000];
-const LOADS: [Load; 7] = [
+const LOADS: [Load; 8] = [
     Load(Compression::None, 100),
     Load(Compression::None, 1000),
+    Load(Compression::Gzip, 100),
     Load(Compression::Gzip, 1000),
     Load(Compression::Snappy, 1000),
     Load(Compression::Lz4, 100),

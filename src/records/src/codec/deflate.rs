@@ -1,6 +1,6 @@
 //! Compression as a stream into a growing buffer.
 
-use std::io::Write;
+use std::io::{BufWriter, Write};
 
 use super::{lz4, snappy};
 use crate::error::BuildError;
@@ -10,6 +10,8 @@ use crate::format::{Compression, Magic};
 const SNAPPY_BLOCK_BYTES: usize = 32 << 10;
 /// Block of an LZ4 frame of size code 4.
 const LZ4_BLOCK_BYTES: usize = 64 << 10;
+/// Gathered before gzip sees them: each call costs as much as compressing a short record.
+const GZIP_STEP_BYTES: usize = 16 << 10;
 /// Version 1, independent blocks, nothing else; blocks of 64 KiB.
 const LZ4_DESCRIPTOR: [u8; 2] = [0x60, 0x40];
 
@@ -22,7 +24,7 @@ pub(crate) struct Deflater {
 
 enum Stream {
     Plain(Vec<u8>),
-    Gzip(flate2::write::GzEncoder<Vec<u8>>),
+    Gzip(BufWriter<flate2::write::GzEncoder<Vec<u8>>>),
     Blocks(Blocks),
     Zstd(zstd::stream::write::Encoder<'static, Vec<u8>>),
 }
@@ -62,7 +64,8 @@ impl Deflater {
                             .ok_or_else(refused)?,
                     ),
                 };
-                Stream::Gzip(flate2::write::GzEncoder::new(out, level))
+                let encoder = flate2::write::GzEncoder::new(out, level);
+                Stream::Gzip(BufWriter::with_capacity(GZIP_STEP_BYTES, encoder))
             }
             Compression::Snappy => {
                 out.extend_from_slice(&snappy::XERIAL_HEADER);
@@ -105,7 +108,7 @@ impl Deflater {
     pub(crate) fn len(&self) -> usize {
         match &self.stream {
             Stream::Plain(out) => out.len(),
-            Stream::Gzip(encoder) => encoder.get_ref().len(),
+            Stream::Gzip(encoder) => encoder.get_ref().get_ref().len(),
             Stream::Blocks(blocks) => blocks.out.len() + blocks.block.len(),
             Stream::Zstd(encoder) => encoder.get_ref().len(),
         }
@@ -117,7 +120,11 @@ impl Deflater {
         let refused = |_| BuildError::Compress { codec, level };
         match self.stream {
             Stream::Plain(out) => Ok(out),
-            Stream::Gzip(encoder) => encoder.finish().map_err(refused),
+            Stream::Gzip(encoder) => encoder
+                .into_inner()
+                .map_err(|error| error.into_error())
+                .and_then(|encoder| encoder.finish())
+                .map_err(refused),
             Stream::Blocks(blocks) => blocks.finish(),
             Stream::Zstd(encoder) => encoder.finish().map_err(refused),
         }
