@@ -7,10 +7,11 @@
 #   scripts/bench.sh [SCENARIO...] [--rounds N] [--scale X] [--only ottla|apache]
 #                    [--json FILE] [--markdown FILE] [--plots FOLDER]
 #
-# Scenarios: produce replicated connections consume latency fsync old-clients start partitions seek
-# failover; all of them when none is named. Each is a page in scripts/bench/scenarios. A scenario
+# Scenarios: produce replicated connections consume latency fsync old-clients start seek failover
+# partitions; all of them when none is named. Each is a page in scripts/bench/scenarios. A scenario
 # fails if a record of its load is missing afterwards; a bar that is missed is only said. Sets up what
-# scripts/test.sh sets up, and builds in release mode. All scenarios take about forty minutes.
+# scripts/test.sh sets up, and builds in release mode. All scenarios take about three quarters of an
+# hour; files are written after each.
 set -euo pipefail
 # shellcheck source=lib.sh
 . "$(dirname "$(readlink -f "$0")")/lib.sh"

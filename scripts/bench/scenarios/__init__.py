@@ -11,9 +11,9 @@ ALL = {
     "fsync": fsync.measure,
     "old-clients": old_clients.measure,
     "start": start.measure,
-    "partitions": partitions.measure,
     "seek": seek.measure,
     "failover": failover.measure,
+    "partitions": partitions.measure,
 }
 
 # Takes minutes, and what it counts hardly varies: one round, however many there are of the others.
