@@ -9,6 +9,7 @@ use ottla_partition::{LeaderNeeded, Role};
 
 use crate::completion::Completion;
 use crate::error::{FetchError, PartitionError};
+use crate::lookout::Lookout;
 use crate::manager::ReplicaManager;
 use crate::replica::Replica;
 
@@ -83,6 +84,9 @@ pub struct FetchSpec {
     pub place: Option<ConsumerPlace>,
     /// The partitions in the order of the request.
     pub partitions: Vec<FetchPartition>,
+    /// What tells of other partitions that the reader waits for too. When it has news the fetch ends,
+    /// and [`ReplicaManager::fetch_news`] reads those.
+    pub lookout: Option<Arc<Lookout>>,
 }
 
 /// Where the histories of the client and of the leader part (KIP-595).
@@ -182,6 +186,13 @@ impl ReplicaManager {
         Completion::Pending(Box::pin(Arc::clone(self).wait_for_data(spec, look)))
     }
 
+    /// Reads partitions that turned out to have news while a fetch waited, at once.
+    pub fn fetch_news(&self, spec: FetchSpec) -> (FetchSpec, FetchResults) {
+        let look = self.look(&spec, Turn::Later);
+        self.count_throttled(&spec, &look);
+        (spec, look.results)
+    }
+
     /// Looks at all partitions, in the order of the fetch.
     pub(crate) fn look(&self, spec: &FetchSpec, turn: Turn) -> Look {
         let count = spec.partitions.len();
@@ -189,7 +200,7 @@ impl ReplicaManager {
             results: Vec::with_capacity(count),
             bytes: 0,
             is_urgent: false,
-            is_vain: true,
+            is_vain: spec.lookout.is_none(),
             bounds: Vec::with_capacity(count),
         };
         for partition in &spec.partitions {

@@ -21,16 +21,25 @@ impl ReplicaManager {
             let missing = spec.min_bytes.saturating_sub(look.bytes).max(1);
             let wake = Arc::new(FetchWake::new(i64::try_from(missing).unwrap_or(i64::MAX)));
             let places = self.take_places(&spec, &look, &wake);
-            let timed_out = tokio::time::timeout_at(deadline, wake.woken())
-                .await
-                .is_err();
+            let others = async {
+                match &spec.lookout {
+                    Some(lookout) => lookout.woken().await,
+                    None => std::future::pending().await,
+                }
+            };
+            let is_over = tokio::select! {
+                biased;
+                () = wake.woken() => false,
+                () = others => true,
+                () = tokio::time::sleep_until(deadline) => true,
+            };
             drop(places);
             let mut news = wake.take_touched();
-            if timed_out {
+            if is_over {
                 news.extend(look.unwatched());
             }
             self.look_at(&spec, &mut look, &news);
-            if timed_out || wake.has_enough() || spec.is_satisfied_by(&look) {
+            if is_over || wake.has_enough() || spec.is_satisfied_by(&look) {
                 self.count_throttled(&spec, &look);
                 return (spec, look.results);
             }

@@ -22,6 +22,7 @@ mod fetch_peers;
 mod fetch_wait;
 mod fetcher;
 mod flush;
+mod lookout;
 mod manager;
 mod offsets;
 mod produce;
@@ -45,6 +46,7 @@ pub use fetch::{
     ConsumerPlace, DivergingEpoch, FetchOrigin, FetchPartition, FetchResults, FetchSpec,
     FetchedPartition, Isolation,
 };
+pub use lookout::{Known, Lookout, Watch};
 pub use manager::{IsrProposal, IsrStore, Options, ReplicaManager, StoredFormat, TopicConfigs};
 pub use offsets::{EpochEnd, OffsetAnswer, OffsetQuery, OffsetTarget};
 pub use produce::{Produce, ProduceOptions, ProduceResults, Produced, RequiredAcks};

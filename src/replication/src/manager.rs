@@ -243,6 +243,8 @@ impl ReplicaManager {
                     outcome,
                 },
             );
+            // Who is not in sync is heard at each of its fetches.
+            replica.state().readers.end_standing();
         }
     }
 
@@ -290,6 +292,7 @@ impl ReplicaManager {
                 .is_some_and(|leader| leader.log_start < log_start)
             {
                 self.step(&replica, Event::LogStartAdvanced { log_start });
+                replica.state().readers.log_start_moved();
             }
         }
         due
@@ -300,7 +303,11 @@ impl ReplicaManager {
         loop {
             tokio::time::sleep(period).await;
             for replica in self.registry.online() {
-                self.step(&replica, Event::Tick);
+                let mut state = replica.state();
+                let mut aftermath = self.confirm_watched(&replica, &mut state);
+                aftermath.add(replica.step(&mut state, self.now(), Event::Tick));
+                drop(state);
+                self.finish(&replica, aftermath);
             }
         }
     }

@@ -172,7 +172,9 @@ impl Produce<'_> {
         let manager = self.manager;
         let now = manager.now();
         let mut state = replica.state();
+        let mut aftermath = Aftermath::default();
         if !appended.duplicate {
+            aftermath = manager.end_watches(replica, &mut state);
             state.readers.appended(
                 appended.next_offset,
                 u64::try_from(size).unwrap_or(u64::MAX),
@@ -187,9 +189,8 @@ impl Produce<'_> {
             }
         }
         let log_end = appended.next_offset;
-        let mut aftermath = Aftermath::default();
         if state.flush.admits(log_end) {
-            aftermath = replica.step(&mut state, now, Event::Appended { log_end });
+            aftermath.add(replica.step(&mut state, now, Event::Appended { log_end }));
         }
         let watermark = state.brain.high_watermark();
         if state.readers.is_behind(watermark) {

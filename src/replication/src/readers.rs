@@ -4,11 +4,12 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
-use ottla_metadata::Offset;
+use ottla_metadata::{BrokerId, Offset};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::fetch::ReadBound;
+use crate::lookout::Lookout;
 
 /// The shared part of a waiting fetch. It is woken once, by whoever finds that it has enough.
 pub(crate) struct FetchWake {
@@ -92,6 +93,22 @@ struct Reader {
     wake: Arc<FetchWake>,
 }
 
+/// A follower that has everything, see `lookout.rs`.
+#[derive(Debug)]
+pub(crate) struct Standing {
+    pub(crate) id: u64,
+    pub(crate) from: BrokerId,
+    /// Its log end and log start, as it said.
+    pub(crate) at: Offset,
+    pub(crate) log_start: Offset,
+    /// It wants to hear of the watermark at once.
+    pub(crate) tells_watermark: bool,
+    /// That the watermark has moved is noted already.
+    pub(crate) is_noted: bool,
+    pub(crate) place: u64,
+    pub(crate) lookout: Arc<Lookout>,
+}
+
 /// Sets appended above the high watermark that are remembered one by one; older ones are merged.
 const MAX_UNSEEN: usize = 4096;
 
@@ -100,6 +117,8 @@ const MAX_UNSEEN: usize = 4096;
 pub(crate) struct Readers {
     /// Ascending by id.
     waiting: Vec<Reader>,
+    /// Likewise.
+    standing: Vec<Standing>,
     next_id: u64,
     /// End offset and size of each set appended above the high watermark.
     unseen: VecDeque<(Offset, u64)>,
@@ -127,6 +146,43 @@ impl Readers {
     pub(crate) fn leave(&mut self, id: u64) {
         if let Ok(place) = self.waiting.binary_search_by_key(&id, |reader| reader.id) {
             self.waiting.remove(place);
+        } else if let Ok(place) = self.standing.binary_search_by_key(&id, |s| s.id) {
+            self.standing.remove(place);
+        }
+    }
+
+    /// Enters a follower that has everything, under a new id.
+    pub(crate) fn stand(&mut self, standing: Standing) -> u64 {
+        self.next_id += 1;
+        let id = self.next_id;
+        self.standing.push(Standing { id, ..standing });
+        id
+    }
+
+    pub(crate) fn standing(&self) -> std::slice::Iter<'_, Standing> {
+        self.standing.iter()
+    }
+
+    /// Followers that had everything have it no more.
+    pub(crate) fn end_standing(&mut self) {
+        for standing in self.standing.drain(..) {
+            standing.lookout.tell(standing.place);
+        }
+    }
+
+    /// Followers are told that the log starts elsewhere when their time is up.
+    pub(crate) fn log_start_moved(&mut self) {
+        self.note_standing(|_| false);
+    }
+
+    fn note_standing(&mut self, is_urgent: impl Fn(&Standing) -> bool) {
+        for standing in &mut self.standing {
+            if is_urgent(standing) {
+                standing.lookout.tell(standing.place);
+            } else if !standing.is_noted {
+                standing.lookout.note(standing.place);
+            }
+            standing.is_noted = true;
         }
     }
 
@@ -154,6 +210,7 @@ impl Readers {
 
     /// The watermark rose to `offset`.
     pub(crate) fn committed(&mut self, offset: Offset) {
+        self.note_standing(|standing| standing.tells_watermark && !standing.is_noted);
         let mut bytes = 0;
         while let Some((_, size)) = self.unseen.front().filter(|(end, _)| *end <= offset) {
             bytes += size;
@@ -183,6 +240,7 @@ impl Readers {
         for reader in self.waiting.drain(..) {
             reader.wake.look_again(reader.place);
         }
+        self.end_standing();
     }
 
     /// The role changed: readers begin anew, and what was unseen may be cut off.

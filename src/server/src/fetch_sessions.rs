@@ -1,12 +1,13 @@
 //! Incremental fetch sessions (KIP-227): what a client fetches again and again is remembered here,
 //! so that its requests and our responses name only what has changed.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 
 use ottla_metadata::{Millis, TopicId, TopicName};
 use ottla_protocol::ErrorCode;
+use ottla_replication::{Lookout, Watch};
 use parking_lot::{Mutex, RwLock};
 use rand::Rng;
 
@@ -58,12 +59,14 @@ pub(crate) struct Told {
     pub(crate) log_start_offset: i64,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct Cached {
     key: PartitionKey,
     wanted: Wanted,
     high_watermark: i64,
     log_start_offset: i64,
+    /// Set while there is nothing to tell; whatever comes is heard of.
+    watch: Option<Watch>,
 }
 
 /// A session. Its requests come one after the other; a wrong epoch gives away those that do not.
@@ -75,6 +78,8 @@ pub(crate) struct Session {
     created_ms: Millis,
     last_used_ms: AtomicI64,
     size: AtomicUsize,
+    /// Where watches tell of news, by turn.
+    lookout: Arc<Lookout>,
     state: Mutex<State>,
 }
 
@@ -84,6 +89,8 @@ struct State {
     epoch: i32,
     partitions: BTreeMap<u64, Cached>,
     turns: HashMap<PartitionKey, u64>,
+    /// The turns of those that are not watched.
+    active: BTreeSet<u64>,
     next_turn: u64,
 }
 
@@ -220,6 +227,7 @@ impl Session {
             epoch: next_epoch(INITIAL_EPOCH),
             partitions: BTreeMap::new(),
             turns: HashMap::new(),
+            active: BTreeSet::new(),
             next_turn: 0,
         };
         for (key, wanted, told) in new.partitions {
@@ -229,6 +237,7 @@ impl Session {
                 wanted,
                 high_watermark,
                 log_start_offset,
+                watch: None,
             });
         }
         Session {
@@ -238,27 +247,43 @@ impl Session {
             created_ms: now,
             last_used_ms: AtomicI64::new(now),
             size: AtomicUsize::new(state.partitions.len()),
+            lookout: Arc::default(),
             state: Mutex::new(state),
         }
     }
 
-    /// Everything the session fetches, in the order of turns.
-    pub(crate) fn partitions(&self) -> Vec<(PartitionKey, Wanted)> {
-        let state = self.state.lock();
-        state
-            .partitions
-            .values()
-            .map(|cached| {
-                let wanted = Wanted {
-                    known_high_watermark: cached.high_watermark,
-                    ..cached.wanted
-                };
-                (cached.key.clone(), wanted)
-            })
-            .collect()
+    /// Where watches tell of news; none for consumers, of which nothing is watched.
+    pub(crate) fn lookout(&self) -> Option<&Arc<Lookout>> {
+        self.is_privileged.then_some(&self.lookout)
     }
 
-    /// Which of the partitions the response must name; remembers what it tells.
+    /// The same while something is watched.
+    pub(crate) fn watched(&self) -> Option<&Arc<Lookout>> {
+        let state = self.state.lock();
+        let is_watched = state.active.len() < state.partitions.len();
+        is_watched.then_some(&self.lookout)
+    }
+
+    /// Everything the session fetches and that may have news, in the order of turns.
+    pub(crate) fn partitions(&self) -> Vec<(PartitionKey, Wanted)> {
+        self.news();
+        let state = self.state.lock();
+        let active = state.active.iter();
+        active.filter_map(|turn| state.asked(*turn)).collect()
+    }
+
+    /// What had no news and has some now.
+    pub(crate) fn news(&self) -> Vec<(PartitionKey, Wanted)> {
+        let news = self.lookout.take_news();
+        let mut state = self.state.lock();
+        let turns = news.into_iter().filter(|turn| state.activate(*turn));
+        let turns: Vec<u64> = turns.collect();
+        turns.iter().filter_map(|turn| state.asked(*turn)).collect()
+    }
+
+    /// Which of the partitions the response must name; remembers what it tells. Those of which there
+    /// was nothing to tell are watched from now on, if `watch` says that it goes: it is given the
+    /// place in `told` and the turn.
     ///
     /// # Errors
     /// Another request of the session came meanwhile.
@@ -266,31 +291,73 @@ impl Session {
         &self,
         expected_epoch: i32,
         told: &[(PartitionKey, Told)],
+        watch: impl Fn(usize, u64) -> Option<Watch>,
     ) -> Result<Vec<bool>, ErrorCode> {
         let mut state = self.state.lock();
         if state.epoch != expected_epoch {
             return Err(ErrorCode::InvalidFetchSessionEpoch);
         }
+        let told = told.iter().enumerate();
         Ok(told
-            .iter()
-            .map(|(key, told)| state.tell(key, told))
+            .map(|(place, (key, told))| {
+                if !told.is_quiet() {
+                    return state.tell(key, told);
+                }
+                let is_news = state.tell(key, told);
+                if let Some(turn) = state.turns.get(key).copied() {
+                    state.leave_to(turn, watch(place, turn));
+                }
+                is_news
+            })
             .collect())
     }
 }
 
+impl Told {
+    /// Nothing was sent that the client has to act upon.
+    fn is_quiet(&self) -> bool {
+        !(self.has_records || self.is_failed || self.is_diverging || self.is_sent_elsewhere)
+    }
+}
+
 impl State {
+    fn asked(&self, turn: u64) -> Option<(PartitionKey, Wanted)> {
+        let cached = self.partitions.get(&turn)?;
+        let wanted = Wanted {
+            known_high_watermark: cached.high_watermark,
+            ..cached.wanted
+        };
+        Some((cached.key.clone(), wanted))
+    }
+
+    /// Takes back a watch; answers whether there was one.
+    fn activate(&mut self, turn: u64) -> bool {
+        let cached = self.partitions.get_mut(&turn);
+        let watch = cached.and_then(|cached| cached.watch.take());
+        watch.is_some() && self.active.insert(turn)
+    }
+
+    /// Leaves a partition to a watch, if there is one.
+    fn leave_to(&mut self, turn: u64, watch: Option<Watch>) {
+        if let (Some(cached), Some(watch)) = (self.partitions.get_mut(&turn), watch) {
+            cached.watch = Some(watch);
+            self.active.remove(&turn);
+        }
+    }
+
     fn push(&mut self, cached: Cached) {
+        self.active.insert(self.next_turn);
         self.turns.insert(cached.key.clone(), self.next_turn);
         self.partitions.insert(self.next_turn, cached);
         self.next_turn += 1;
     }
 
     fn put(&mut self, key: &PartitionKey, wanted: Wanted) {
-        let known = self
-            .turns
-            .get(key)
-            .and_then(|turn| self.partitions.get_mut(turn));
-        match known {
+        let turn = self.turns.get(key).copied();
+        if let Some(turn) = turn {
+            self.activate(turn);
+        }
+        match turn.and_then(|turn| self.partitions.get_mut(&turn)) {
             Some(cached) => cached.wanted = wanted,
             None => {
                 let key = key.clone();
@@ -299,6 +366,7 @@ impl State {
                     wanted,
                     high_watermark: -1,
                     log_start_offset: -1,
+                    watch: None,
                 });
             }
         }
@@ -307,6 +375,7 @@ impl State {
     fn remove(&mut self, key: &PartitionKey) {
         if let Some(turn) = self.turns.remove(key) {
             self.partitions.remove(&turn);
+            self.active.remove(&turn);
         }
     }
 
@@ -329,10 +398,11 @@ impl State {
         cached.log_start_offset = told.log_start_offset;
         if told.has_records {
             if let Some(cached) = self.partitions.remove(&turn) {
+                self.active.remove(&turn);
                 self.push(cached);
             }
         }
-        is_news || told.has_records || told.is_failed || told.is_diverging || told.is_sent_elsewhere
+        is_news || !told.is_quiet()
     }
 }
 
@@ -402,13 +472,19 @@ mod tests {
             ..told(-1)
         };
         let news = [(key(0), with_records), (key(1), told(5)), (key(2), failed)];
-        assert_eq!(session.select(2, &news), Ok(vec![true, false, true]));
+        assert_eq!(
+            session.select(2, &news, |_, _| None),
+            Ok(vec![true, false, true])
+        );
         assert_eq!(order(&session), [1, 2, 0]);
         let session = resume(&sessions, id, 2).unwrap();
         let quiet = [(key(0), told(5)), (key(1), told(6)), (key(2), told(5))];
-        assert_eq!(session.select(3, &quiet), Ok(vec![false, true, true]));
         assert_eq!(
-            session.select(2, &quiet),
+            session.select(3, &quiet, |_, _| None),
+            Ok(vec![false, true, true])
+        );
+        assert_eq!(
+            session.select(2, &quiet, |_, _| None),
             Err(ErrorCode::InvalidFetchSessionEpoch)
         );
     }

@@ -35,6 +35,8 @@ pub(super) struct Session {
     without_id: usize,
     changed: Vec<TopicPartition>,
     forgotten: Vec<(TopicPartition, TopicId)>,
+    /// What the request under way names, unless it is a full one.
+    named: Vec<TopicPartition>,
     next_turn: u64,
 }
 
@@ -139,6 +141,10 @@ impl Session {
                 }
             }
         }
+        self.named = match is_full {
+            true => Vec::new(),
+            false => partitions.iter().map(|(tp, _)| tp.clone()).collect(),
+        };
         Some(Plan {
             session_id: if sessions { self.id } else { 0 },
             session_epoch: if sessions { self.epoch } else { NO_SESSIONS },
@@ -165,16 +171,22 @@ impl Session {
 
     /// The leader took the request in and answered with this session id.
     pub(super) fn answered(&mut self, session_id: i32) {
+        let named = std::mem::take(&mut self.named);
         // An incremental answer outside of sessions says that the leader has closed ours.
         if self.epoch == FULL || session_id == 0 {
             self.id = session_id.max(0);
             self.epoch = i32::from(self.id != 0);
-        } else {
-            self.epoch = self.epoch.checked_add(1).unwrap_or(1);
+            let is_known = self.id != 0;
+            for entry in self.entries.values_mut().filter(|e| !e.is_queued) {
+                entry.is_known = is_known;
+            }
+            return;
         }
-        let is_known = self.id != 0;
-        for entry in self.entries.values_mut().filter(|e| !e.is_queued) {
-            entry.is_known = is_known;
+        self.epoch = self.epoch.checked_add(1).unwrap_or(1);
+        for partition in named {
+            if let Some(entry) = self.entries.get_mut(&partition).filter(|e| !e.is_queued) {
+                entry.is_known = true;
+            }
         }
     }
 

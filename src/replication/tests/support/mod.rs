@@ -283,6 +283,7 @@ pub(crate) fn spec(offset: i64) -> FetchSpec {
         leader_only: true,
         place: None,
         partitions: vec![part(offset)],
+        lookout: None,
     }
 }
 

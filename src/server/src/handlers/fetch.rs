@@ -16,7 +16,7 @@ use ottla_protocol::fetch::{
 use ottla_protocol::{ApiKey, ErrorCode, Part, RequestHeader, ResponseBody};
 use ottla_replication::{
     Completion, ConsumerPlace, FetchOrigin, FetchPartition, FetchResults, FetchSpec,
-    FetchedPartition, Isolation,
+    FetchedPartition, Isolation, Known, Watch,
 };
 use smallvec::smallvec;
 
@@ -63,7 +63,8 @@ fn handle(context: &Arc<Context>, request: Request) -> Answer {
     let exchange = Exchange {
         header,
         connection,
-        is_follower: request.replica_id >= 0,
+        follower: Some(BrokerId(request.replica_id)).filter(|id| id.0 >= 0),
+        is_impatient: request.min_bytes <= 1,
         kind,
     };
     let (spec, unresolved) = exchange.spec(context, &image, &request, all);
@@ -81,7 +82,8 @@ fn handle(context: &Arc<Context>, request: Request) -> Answer {
         Completion::Pending(pending) => {
             let context = Arc::clone(context);
             Answer::Later(Box::pin(async move {
-                let found = exchange.found(&context, pending.await, unresolved);
+                let (read, unresolved) = exchange.with_news(&context, pending.await, unresolved);
+                let found = exchange.found(&context, read, unresolved);
                 Some(exchange.finish(&context, found).await)
             }))
         }
@@ -103,7 +105,9 @@ fn failed(code: ErrorCode, session_id: i32) -> FetchResponse<'static> {
 struct Exchange {
     header: RequestHeader,
     connection: Arc<ConnectionInfo>,
-    is_follower: bool,
+    follower: Option<BrokerId>,
+    /// Any byte is worth an answer.
+    is_impatient: bool,
     kind: Kind,
 }
 
@@ -139,16 +143,65 @@ impl Exchange {
                 IsolationLevel::ReadUncommitted => Isolation::ReadUncommitted,
                 IsolationLevel::ReadCommitted => Isolation::ReadCommitted,
             },
-            leader_only: self.is_follower || version < 11,
+            leader_only: self.follower.is_some() || version < 11,
             place: self.place(request),
             partitions,
+            lookout: self.kind.watched().map(Arc::clone),
         };
         (spec, unresolved)
     }
 
+    /// Reads what turned out to have news while the fetch waited.
+    fn with_news(
+        &self,
+        context: &Context,
+        (mut spec, mut results): (FetchSpec, FetchResults),
+        mut unresolved: Vec<Asked>,
+    ) -> ((FetchSpec, FetchResults), Vec<Asked>) {
+        let Kind::Incremental(session, _) = &self.kind else {
+            return ((spec, results), unresolved);
+        };
+        let news = session.news();
+        if news.is_empty() {
+            return ((spec, results), unresolved);
+        }
+        let image = context.cluster.image();
+        let looked_at = std::mem::take(&mut spec.partitions);
+        let mut more = spec.clone();
+        for (key, wanted) in news {
+            match fetch_partition(&image, &key, wanted) {
+                Some(partition) => more.partitions.push(partition),
+                None => unresolved.push((key, wanted)),
+            }
+        }
+        let (more, found) = context.replicas.fetch_news(more);
+        spec.partitions = looked_at;
+        spec.partitions.extend(more.partitions);
+        results.extend(found);
+        ((spec, results), unresolved)
+    }
+
+    /// Has the session told when a partition has something new for the follower, if it has not now.
+    fn watch(&self, context: &Context, answer: &Answered, turn: u64) -> Option<Watch> {
+        let follower = self.follower.filter(|_| self.is_impatient)?;
+        let lookout = self.kind.lookout()?;
+        let wanted = &answer.wanted;
+        let known = Known {
+            topic: &answer.name,
+            topic_id: answer.id,
+            partition: answer.response.index,
+            leader_epoch: Some(wanted.current_leader_epoch).filter(|epoch| *epoch >= 0),
+            at: wanted.fetch_offset,
+            log_start: wanted.log_start_offset,
+            high_watermark: answer.response.high_watermark,
+            leader_log_start: answer.response.log_start_offset,
+        };
+        context.replicas.watch(lookout, turn, follower, &known)
+    }
+
     /// Where the consumer is, from version 11 on.
     fn place(&self, request: &FetchRequest) -> Option<ConsumerPlace> {
-        let says = !self.is_follower && !request.rack_id.is_empty();
+        let says = self.follower.is_none() && !request.rack_id.is_empty();
         says.then(|| ConsumerPlace {
             rack: request.rack_id.as_str().to_owned(),
             listener: Arc::clone(&self.connection.listener),
@@ -211,7 +264,7 @@ impl Exchange {
         let version = self.header.api_version;
         let index = partition.partition;
         if version < 10 {
-            match needed_conversion(context, partition, version, self.is_follower) {
+            match needed_conversion(context, partition, version, self.follower.is_some()) {
                 Ok(Some(target)) => {
                     if let Some(records) = &fetched.records {
                         found.conversions.extend(Conversion::new(
@@ -325,7 +378,7 @@ impl Exchange {
                     .map(|a| (a.key.clone(), a.wanted, a.told()))
                     .collect();
                 let new = NewSession {
-                    is_privileged: self.is_follower,
+                    is_privileged: self.follower.is_some(),
                     uses_ids: self.header.api_version >= 13,
                     partitions,
                 };
@@ -338,7 +391,11 @@ impl Exchange {
                     .iter()
                     .map(|a| (a.key.clone(), a.told()))
                     .collect();
-                let mut news = session.select(*epoch, &told)?.into_iter();
+                let watch = |place: usize, turn| {
+                    let answer = found.answers.get(place)?;
+                    self.watch(context, answer, turn)
+                };
+                let mut news = session.select(*epoch, &told, watch)?.into_iter();
                 found.answers.retain(|_| news.next().unwrap_or(true));
                 Ok(session.id)
             }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ottla_metadata::{ClusterImage, TopicId};
 use ottla_protocol::ErrorCode;
 use ottla_protocol::fetch::FetchRequest;
-use ottla_replication::FetchPartition;
+use ottla_replication::{FetchPartition, Lookout};
 
 use crate::context::Context;
 use crate::fetch_sessions::{
@@ -21,6 +21,24 @@ pub(super) enum Kind {
     Full,
     /// Goes on with a session, which must have this epoch when the answer is made.
     Incremental(Arc<Session>, i32),
+}
+
+impl Kind {
+    /// What tells of partitions that are not looked at.
+    pub(super) fn lookout(&self) -> Option<&Arc<Lookout>> {
+        match self {
+            Kind::Incremental(session, _) => session.lookout(),
+            Kind::Sessionless | Kind::Full => None,
+        }
+    }
+
+    /// The same while there are such partitions.
+    pub(super) fn watched(&self) -> Option<&Arc<Lookout>> {
+        match self {
+            Kind::Incremental(session, _) => session.watched(),
+            Kind::Sessionless | Kind::Full => None,
+        }
+    }
 }
 
 /// A partition and what is wanted of it.
@@ -113,6 +131,9 @@ pub(super) fn begin(
         .resume(session, by_id, &asked, &forgotten, now)?
     {
         Resumed::Session(session, epoch) => {
+            if let Some(lookout) = session.lookout() {
+                context.replicas.heard(lookout);
+            }
             let all = session.partitions();
             Ok((Kind::Incremental(session, epoch), all))
         }
