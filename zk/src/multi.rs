@@ -104,8 +104,11 @@ impl Dialect {
 }
 
 impl Session {
-    /// Finds out whether the server is older than 3.5, by a request that changes nothing.
+    /// Finds out whether the server is older than 3.6 or 3.5, by requests that change nothing. Now,
+    /// because servers close the connection of who asks for what they do not know.
     pub(crate) async fn learn_dialect(&self) {
+        // What it finds out it notes; a session that has ended says so to its next user.
+        let _ = self.get_all(&["/".to_owned()]).await;
         let probe = [
             Op::Check {
                 path: "/ottla-is-not-here".to_owned(),

@@ -11,6 +11,9 @@ use crate::session::Session;
 use crate::watch::WatchEvent;
 use crate::znode::Znode;
 
+/// Reads on their way at once for each request that would have read them all; see `BULK_IN_FLIGHT`.
+const SINGLE_READS_IN_FLIGHT: usize = 16;
+
 /// What ZooKeeper knows of a node besides its data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NodeStat {
@@ -207,8 +210,15 @@ impl Session {
                 Err(error) => repeat_or(error, "the reading", first).await?,
             }
         }
-        let reads = paths.iter().map(|path| self.get(path, None));
-        futures::future::try_join_all(reads).await
+        let mut nodes = Vec::with_capacity(paths.len());
+        for some in paths.chunks(SINGLE_READS_IN_FLIGHT) {
+            let mut reads = Vec::with_capacity(some.len());
+            for path in some {
+                reads.push(self.get(path, None));
+            }
+            nodes.extend(futures::future::try_join_all(reads).await?);
+        }
+        Ok(nodes)
     }
 
     /// The watch to arm; none if it is in place already.

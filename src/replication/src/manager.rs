@@ -234,17 +234,17 @@ impl ReplicaManager {
         let TopicPartition { topic, partition } = &proposal.partition;
         let replica = self.online(topic, *partition).ok();
         if let Some(replica) = replica.filter(|own| own.topic_id == proposal.topic_id) {
-            let (leader_epoch, expected) = (proposal.leader_epoch, proposal.expected);
-            self.step(
-                &replica,
-                Event::IsrStored {
-                    leader_epoch,
-                    expected,
-                    outcome,
-                },
-            );
-            // Who is not in sync is heard at each of its fetches.
-            replica.state().readers.end_standing();
+            let event = Event::IsrStored {
+                leader_epoch: proposal.leader_epoch,
+                expected: proposal.expected,
+                outcome,
+            };
+            let mut state = replica.state();
+            let aftermath = replica.step(&mut state, self.now(), event);
+            // Who is not in sync is heard at each of its fetches, and no more by a watch of before.
+            state.readers.end_standing();
+            drop(state);
+            self.finish(&replica, aftermath);
         }
     }
 

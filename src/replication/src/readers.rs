@@ -170,8 +170,11 @@ impl Readers {
         }
     }
 
-    /// Followers are told that the log starts elsewhere when their time is up.
+    /// Everybody is told that the log starts elsewhere when their time is up.
     pub(crate) fn log_start_moved(&mut self) {
+        for reader in &self.waiting {
+            reader.wake.touch(reader.place);
+        }
         self.note_standing(|_| false);
     }
 
