@@ -13,8 +13,8 @@ use bytes::Bytes;
 use ottla_log::{Log, LogConfig, LogDirs, LogError, LogManager, LogManagerConfig};
 use ottla_metadata::{TopicId, TopicPartition};
 use ottla_records::{
-    AppendRules, AppendSource, BatchBuilder, BatchOptions, ControlRecord, Magic, TargetCompression,
-    TimestampType, batches, records, validate,
+    AppendRules, AppendSource, BatchBuilder, BatchOptions, ControlRecord, batches, records,
+    validate,
 };
 use tempfile::TempDir;
 
@@ -142,18 +142,11 @@ fn read_slice(slice: &ottla_log::LogSlice) -> Option<i64> {
 
 fn rules(source: AppendSource) -> AppendRules {
     AppendRules {
-        target_magic: Magic::V2,
-        compression: TargetCompression::Producer,
-        timestamp_type: TimestampType::Create,
-        timestamp_before_max_ms: i64::MAX,
-        timestamp_after_max_ms: i64::MAX,
         max_batch_bytes: 1 << 20,
         max_set_bytes: 1 << 20,
-        compacted: false,
         now_ms: NOW_MS,
         source,
-        zstd_allowed: true,
-        require_single_v2_batch: true,
+        ..AppendRules::default()
     }
 }
 

@@ -9,10 +9,7 @@ use divan::counter::BytesCount;
 use divan::{Bencher, black_box};
 use ottla_log::{Log, LogConfig, LogDirs, LogManager, LogManagerConfig};
 use ottla_metadata::{TopicId, TopicPartition};
-use ottla_records::{
-    AppendRules, AppendSet, AppendSource, BatchBuilder, BatchOptions, Magic, TargetCompression,
-    TimestampType, validate,
-};
+use ottla_records::{AppendRules, AppendSet, BatchBuilder, BatchOptions, validate};
 
 const NOW: i64 = 1_700_000_000_000;
 const VALUE: [u8; 1000] = [b'v'; 1000];
@@ -168,18 +165,9 @@ fn batch(records: usize, base_offset: i64, sequence: Option<i32>) -> Bytes {
 
 fn admitted(batch: Bytes) -> AppendSet {
     let rules = AppendRules {
-        target_magic: Magic::V2,
-        compression: TargetCompression::Producer,
-        timestamp_type: TimestampType::Create,
-        timestamp_before_max_ms: i64::MAX,
-        timestamp_after_max_ms: i64::MAX,
         max_batch_bytes: 1 << 20,
-        max_set_bytes: 1 << 30,
-        compacted: false,
         now_ms: NOW,
-        source: AppendSource::Client,
-        zstd_allowed: true,
-        require_single_v2_batch: true,
+        ..AppendRules::default()
     };
     validate(batch, &rules).unwrap()
 }

@@ -8,8 +8,8 @@ use bytes::Bytes;
 use divan::counter::BytesCount;
 use divan::{Bencher, black_box};
 use ottla_records::{
-    AppendRules, AppendSource, BatchBuilder, BatchHeader, BatchOptions, Compression, Magic,
-    RecordCursor, TargetCompression, TimestampType, down_convert, validate, verify,
+    AppendRules, BatchBuilder, BatchHeader, BatchOptions, Compression, Magic, RecordCursor,
+    down_convert, validate, verify,
 };
 
 const BATCH_BYTES: usize = 128 << 10;
@@ -158,17 +158,9 @@ const NOW: i64 = 1_700_000_000_000;
 
 fn rules() -> AppendRules {
     AppendRules {
-        target_magic: Magic::V2,
-        compression: TargetCompression::Producer,
-        timestamp_type: TimestampType::Create,
-        timestamp_before_max_ms: i64::MAX,
         timestamp_after_max_ms: 3_600_000,
         max_batch_bytes: 1 << 20,
-        max_set_bytes: 1 << 30,
-        compacted: false,
         now_ms: NOW,
-        source: AppendSource::Client,
-        zstd_allowed: true,
-        require_single_v2_batch: true,
+        ..AppendRules::default()
     }
 }

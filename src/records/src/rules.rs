@@ -54,3 +54,23 @@ pub struct AppendRules {
     /// Produce version at least 3: exactly one batch, of format v2.
     pub require_single_v2_batch: bool,
 }
+
+/// What a topic with Kafka's default configs demands of a producer of today, at time 0.
+impl Default for AppendRules {
+    fn default() -> AppendRules {
+        AppendRules {
+            target_magic: Magic::V2,
+            compression: TargetCompression::Producer,
+            timestamp_type: TimestampType::Create,
+            timestamp_before_max_ms: i64::MAX,
+            timestamp_after_max_ms: i64::MAX,
+            max_batch_bytes: 1_048_588,
+            max_set_bytes: 1 << 30,
+            compacted: false,
+            now_ms: 0,
+            source: AppendSource::Client,
+            zstd_allowed: true,
+            require_single_v2_batch: true,
+        }
+    }
+}

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use ottla_metadata::{TopicId, TopicPartition};
 use ottla_records::{
-    AppendRules, AppendSet, AppendSource, BatchBuilder, BatchOptions, Compression, Magic, Record,
-    TargetCompression, TimestampType, batches, records, validate,
+    AppendRules, AppendSet, AppendSource, BatchBuilder, BatchOptions, Compression, Record, batches,
+    records, validate,
 };
 
 use crate::faults::{Faults, Mode};
@@ -167,18 +167,10 @@ pub(super) fn batch_bytes(spec: &Spec, base_offset: i64, leader_epoch: i32) -> B
 
 pub(super) fn rules(source: AppendSource) -> AppendRules {
     AppendRules {
-        target_magic: Magic::V2,
-        compression: TargetCompression::Producer,
-        timestamp_type: TimestampType::Create,
-        timestamp_before_max_ms: i64::MAX,
-        timestamp_after_max_ms: i64::MAX,
         max_batch_bytes: 1 << 20,
-        max_set_bytes: 1 << 30,
-        compacted: false,
         now_ms: NOW,
         source,
-        zstd_allowed: true,
-        require_single_v2_batch: true,
+        ..AppendRules::default()
     }
 }
 

@@ -2,9 +2,8 @@
 
 use bytes::Bytes;
 use ottla_records::{
-    AppendRules, AppendSet, AppendSource, BatchBuilder, BatchOptions, Compression, CorruptBatch,
-    InvalidRecords, Magic, Record, TargetCompression, TimestampType, batches, records, validate,
-    verify,
+    AppendRules, AppendSet, BatchBuilder, BatchOptions, Compression, CorruptBatch, InvalidRecords,
+    Magic, Record, TimestampType, batches, records, validate, verify,
 };
 use proptest::prelude::*;
 
@@ -48,18 +47,10 @@ pub(crate) fn record(
 /// The rules of a topic with default configs, for a producer of today.
 pub(crate) fn rules() -> AppendRules {
     AppendRules {
-        target_magic: Magic::V2,
-        compression: TargetCompression::Producer,
-        timestamp_type: TimestampType::Create,
-        timestamp_before_max_ms: i64::MAX,
-        timestamp_after_max_ms: i64::MAX,
         max_batch_bytes: 1 << 20,
-        max_set_bytes: 1 << 30,
-        compacted: false,
         now_ms: NOW,
-        source: AppendSource::Client,
-        zstd_allowed: true,
         require_single_v2_batch: false,
+        ..AppendRules::default()
     }
 }
 
